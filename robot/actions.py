@@ -1,0 +1,70 @@
+"""Between normalised actions and tool poses: the one place where an action gets its metres and radians."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot import se3
+from robot.se3 import Pose
+from robot.types import Array
+
+AXES = ("x", "y", "z", "rx", "ry", "rz")
+
+
+@dataclass(frozen=True)
+class ActionMap:
+    """Maps actions in [-1, 1]^A to target poses and back.
+
+    The target is the measured tool pose moved by the action in the base frame. Rotation axes that the action
+    does not have are held at `q_home`: the target's tilt comes from there, its yaw from the measurement, so
+    that errors of the tilt do not accumulate.
+
+    Attributes:
+        axes: subset of `AXES`; rotations are either ("rz",), all three, or none.
+        scale: metres or radians at |a| = 1, one per axis.
+        q_home: quaternion xyzw of the tool at yaw zero, shape (4,).
+    """
+
+    axes: tuple[str, ...]
+    scale: tuple[float, ...]
+    q_home: tuple[float, float, float, float]
+
+    @property
+    def size(self) -> int:
+        return len(self.axes)
+
+    def target(self, T_base_tool: Pose, action: NDArray[np.floating]) -> Pose:
+        """Return the target pose `T_base_target` for `action` (A,) at the measured pose."""
+        delta = self._twist(np.asarray(action, dtype=np.float64))
+        quaternion = se3.quaternion_multiply(se3.exp_rotation(delta[3:]), self._reference(T_base_tool))
+        return Pose(T_base_tool.position + delta[:3], quaternion / np.linalg.norm(quaternion))
+
+    def action(self, T_base_tool: Pose, T_base_target: Pose) -> NDArray[np.float32]:
+        """Return the action (A,) that `target` would map to `T_base_target`; not clipped. Inverse of `target`."""
+        translation = T_base_target.position - T_base_tool.position
+        rotation = se3.rotation_error(T_base_target.quaternion, self._reference(T_base_tool))
+        full = np.concatenate([translation, rotation])
+        chosen = np.array([full[AXES.index(axis)] for axis in self.axes])
+        return (chosen / np.array(self.scale)).astype(np.float32)
+
+    def from_axes(self, axes: Array) -> NDArray[np.float32]:
+        """Return the action (A,) for six input-device axes in [-1, 1]; axes the action lacks are dropped."""
+        return np.array([axes[AXES.index(axis)] for axis in self.axes], dtype=np.float32)
+
+    def _twist(self, action: Array) -> Array:
+        delta = np.zeros(6)
+        for value, axis, scale in zip(action, self.axes, self.scale, strict=True):
+            delta[AXES.index(axis)] = value * scale
+        return delta
+
+    def _reference(self, T_base_tool: Pose) -> Array:
+        if all(axis in self.axes for axis in ("rx", "ry", "rz")):
+            return T_base_tool.quaternion
+        q_home = np.array(self.q_home)
+        if "rz" not in self.axes:
+            return q_home
+        turned = se3.quaternion_multiply(T_base_tool.quaternion, se3.quaternion_inverse(q_home))
+        return se3.quaternion_multiply(se3.about_z(se3.yaw(turned)), q_home)

@@ -1,0 +1,149 @@
+"""Protocols that hardware, policies and people implement; at most five methods each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot.se3 import Pose
+from robot.types import Array, Decision, FinalRecord, Label, Observation, Outcome, StepRecord
+
+
+@dataclass(frozen=True)
+class ArmState:
+    """What an arm measures at one instant.
+
+    Attributes:
+        stamp_ns: capture time on the host's clock.
+        q, dq: joint positions (7,) [rad] and velocities (7,) [rad/s].
+        tau_external: external joint torques (7,) [Nm].
+    """
+
+    stamp_ns: int
+    q: Array
+    dq: Array
+    tau_external: Array
+
+
+@dataclass(frozen=True)
+class ArmDynamics:
+    """Model quantities at an `ArmState`, all in the base frame.
+
+    Attributes:
+        T_base_tool: pose of the tool centre point.
+        jacobian: (6, 7) geometric Jacobian of the tool, rows (v, omega).
+        bias: (7,) Coriolis and gravity torques [Nm].
+        mass: (7, 7) joint-space inertia [kg m^2].
+    """
+
+    T_base_tool: Pose
+    jacobian: Array
+    bias: Array
+    mass: Array
+
+
+@runtime_checkable
+class Arm(Protocol):
+    """A torque-controlled arm. `connect` talks, `write` moves, `close` may be called twice.
+
+        arm.connect()
+        while running:
+            state = arm.read()
+            arm.write(law.torque(state, arm.dynamics(), target))   # one control tick
+    """
+
+    def connect(self) -> None: ...
+    def read(self) -> ArmState: ...
+    def dynamics(self) -> ArmDynamics: ...
+    def write(self, torque: Array) -> None:
+        """Apply joint torques (7,) [Nm] for one control tick; a simulated arm advances by it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class World(Protocol):
+    """What only a simulated robot has: a scene that can be laid out anew, a tracker and the truth."""
+
+    def randomise(self, seed: int) -> None: ...
+    def tracked_pose(self) -> Pose:
+        """Pose of the socket in the base frame as the tracker reports it: with noise and latency."""
+        ...
+
+    def truth(self) -> dict[str, float]:
+        """Simulation truth by name, for the judge, the operator and the cameras only."""
+        ...
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One camera image: `image` uint8 (H, W, 3) RGB, captured at `stamp_ns`, counted by `number`."""
+
+    image: NDArray[np.uint8]
+    stamp_ns: int
+    number: int
+
+
+@runtime_checkable
+class Camera(Protocol):
+    def connect(self) -> None: ...
+    def latest(self, max_age_s: float) -> Frame: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class DeviceSample:
+    """What an input device reads: six `axes` in [-1, 1] (x, y, z, rx, ry, rz in the base frame),
+    `is_engaged` (dead-man held) and `label` (buttons)."""
+
+    axes: Array
+    is_engaged: bool
+    label: Label
+
+
+@runtime_checkable
+class TeleopDevice(Protocol):
+    def connect(self) -> None: ...
+    def read(self) -> DeviceSample: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Chooses actions.
+
+        policy.reset(seed)
+        while not done:
+            decision = policy.act(observation)
+            ...                                   # when a person took over in this step:
+            policy.replan()                       # drop what is left of the action chunk
+    """
+
+    def reset(self, seed: int) -> None: ...
+    def act(self, observation: Observation) -> Decision: ...
+    def replan(self) -> None: ...
+
+
+@runtime_checkable
+class RobotPort(Protocol):
+    """A whole robot as the environment sees it, over ROS 2 (`robot.nodes.port`) or in process (`robot.local`)."""
+
+    def reset(self, seed: int) -> Outcome: ...
+    def step(self, decision: Decision) -> Outcome: ...
+    def close(self) -> None: ...
+
+
+class StepSink(Protocol):
+    """Seam 1 of actor and learner: where steps go. A step is acknowledged when `append` returns."""
+
+    def begin(self, episode_seed: int, attributes: dict[str, str | int | float]) -> None: ...
+    def append(self, step: StepRecord) -> None: ...
+    def commit(self, final: FinalRecord) -> int:
+        """Make the running episode visible to readers; returns its index."""
+        ...
+
+    def discard(self) -> None: ...

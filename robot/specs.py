@@ -1,0 +1,93 @@
+"""What arrays a robot gives and takes: shapes, types, units and frames, with a digest that names the robot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from robot.errors import SpecError
+from robot.types import Observation
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Shape, numpy dtype name, unit and frame of one array."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    unit: str = ""
+    frame: str = ""
+
+    def check(self, name: str, value: np.ndarray) -> None:
+        """Raise SpecError unless `value` has this shape and dtype and (if floating) is finite."""
+        if value.shape != self.shape or value.dtype != np.dtype(self.dtype):
+            raise SpecError(
+                f"{name} must be {self.dtype}{list(self.shape)}; found {value.dtype}{list(value.shape)}."
+            )
+        if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+            raise SpecError(f"{name} must be finite; found NaN or infinity at {_first_bad(value)}.")
+
+
+@dataclass(frozen=True)
+class RobotSpec:
+    """A robot and its task as the data sees them.
+
+    Attributes:
+        name: robot and task, for example "sim_panda/peg_insertion".
+        observation: spec by key; image keys start with "images/".
+        action_axes: names of the action's components, a subset of x y z rx ry rz (base frame).
+        action_scale: metres or radians per control period at |a| = 1, one per axis.
+        period_s: control period.
+    """
+
+    name: str
+    observation: dict[str, ArraySpec]
+    action_axes: tuple[str, ...]
+    action_scale: tuple[float, ...]
+    period_s: float
+
+    @property
+    def action_size(self) -> int:
+        return len(self.action_axes)
+
+    @property
+    def image_keys(self) -> tuple[str, ...]:
+        return tuple(k for k in self.observation if k.startswith("images/"))
+
+    @property
+    def state_keys(self) -> tuple[str, ...]:
+        return tuple(k for k in self.observation if not k.startswith("images/"))
+
+    def check(self, observation: Observation) -> None:
+        """Raise SpecError unless `observation` has exactly the keys and arrays declared."""
+        if observation.keys() != self.observation.keys():
+            missing = sorted(self.observation.keys() - observation.keys())
+            extra = sorted(observation.keys() - self.observation.keys())
+            raise SpecError(f"Observation of {self.name}: missing {missing}, unexpected {extra}.")
+        for key, spec in self.observation.items():
+            spec.check(key, np.asarray(observation[key]))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> RobotSpec:
+        raw = json.loads(text)
+        keys = {
+            k: ArraySpec(tuple(v["shape"]), v["dtype"], v["unit"], v["frame"])
+            for k, v in raw["observation"].items()
+        }
+        return RobotSpec(
+            raw["name"], keys, tuple(raw["action_axes"]), tuple(raw["action_scale"]), raw["period_s"]
+        )
+
+    def digest(self) -> str:
+        """Return 16 hex digits that differ whenever any part of the spec does."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+
+def _first_bad(value: np.ndarray) -> list[int]:
+    return [int(i) for i in np.argwhere(~np.isfinite(value))[0]]

@@ -1,0 +1,148 @@
+"""The nouns of the hub: observations, decisions, outcomes, time steps and step records."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Observation = dict[str, NDArray[np.generic]]
+"""Arrays by key, as `robot.specs.RobotSpec.observation` declares them. Never contains simulation truth."""
+
+NO_VERSION = -1
+"""Weights version of a step that no learnt weights took part in."""
+
+
+class Source(enum.IntEnum):
+    """Who commanded a step."""
+
+    POLICY = 0
+    HUMAN = 1
+    RESET = 2
+    HOLD = 3
+
+
+class Label(enum.IntFlag):
+    """What a person (or the simulated operator) said about the running episode."""
+
+    NONE = 0
+    SUCCESS = 1
+    FAILURE = 2
+    DISCARD = 4
+
+
+class StepType(enum.IntEnum):
+    FIRST = 0
+    MID = 1
+    LAST = 2
+
+
+@dataclass(frozen=True)
+class TimeStep:
+    """One observation and why the episode goes on or ends here.
+
+    Build one with `first`, `mid`, `terminated` or `truncated` only; no other combination of flags exists.
+    """
+
+    step_type: StepType
+    observation: Observation
+    is_terminated: bool = False
+    is_truncated: bool = False
+    is_aborted: bool = False
+    is_success: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        return self.step_type is StepType.LAST
+
+
+def first(observation: Observation) -> TimeStep:
+    """The observation right after a reset."""
+    return TimeStep(StepType.FIRST, observation)
+
+
+def mid(observation: Observation) -> TimeStep:
+    """An observation within an episode."""
+    return TimeStep(StepType.MID, observation)
+
+
+def terminated(observation: Observation, *, success: bool) -> TimeStep:
+    """The task ended by its own rule; the value of what follows is zero."""
+    return TimeStep(StepType.LAST, observation, is_terminated=True, is_success=success)
+
+
+def truncated(observation: Observation, *, aborted: bool = False) -> TimeStep:
+    """Time ran out, or a person, a fault or a lost link stopped the episode (`aborted`); values go on."""
+    return TimeStep(StepType.LAST, observation, is_truncated=True, is_aborted=aborted)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a policy asks for at one tick. Actions are float32 of shape (A,) in normalised units [-1, 1].
+
+    `base_action` and `residual` are NaN where the policy has no such part; `chunk_phase` is the index within
+    the base policy's action chunk (0 where there is none).
+    """
+
+    action: NDArray[np.float32]
+    base_action: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    chunk_phase: int = 0
+    weights_version: int = NO_VERSION
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one control period did, as the robot reports it.
+
+    Attributes:
+        observation: at the end of the period.
+        stamp_ns: tick at which `observation` was taken.
+        executed: action that reached the controller after safety, normalised, float32 (A,).
+        source: who commanded.
+        label: what the operator said during the period.
+        reasons: bits of `robot.safety.Reason` for every change that safety made.
+        stream_stamps_ns: capture time of each stream of `observation`.
+        truth_success: the judge's verdict; None outside simulation. Never shown to a policy.
+    """
+
+    observation: Observation
+    stamp_ns: int
+    executed: NDArray[np.float32]
+    source: Source
+    label: Label = Label.NONE
+    reasons: int = 0
+    stream_stamps_ns: dict[str, int] = field(default_factory=dict)
+    truth_success: bool | None = None
+    is_aborted: bool = False
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One row of the store: the observation before the action, the action, and what came of it."""
+
+    observation: Observation
+    stamp_ns: int
+    stream_stamps_ns: dict[str, int]
+    decision: Decision
+    executed: NDArray[np.float32]
+    source: Source
+    label: Label
+    reasons: int
+    is_terminated: bool
+    is_truncated: bool
+    is_aborted: bool
+    is_success: bool
+
+
+@dataclass(frozen=True)
+class FinalRecord:
+    """The observation after an episode's last action, with what the base policy would have done there."""
+
+    observation: Observation
+    stamp_ns: int
+    base_action: NDArray[np.float32]
+    chunk_phase: int = 0
