@@ -1,0 +1,42 @@
+# The two commands of the README are `make demo` and `make test`; each installs what it needs on its first use.
+PYTHON ?= python3.11
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help setup demo test check bench clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## create .venv and install everything, pinned (PYTHON=python3.12 to choose another)
+
+# torch comes first and alone, under the pin: where an index offers a CPU build of that version, it is taken.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; install it (Debian: apt-get install python3.11-venv) or name another 3.11 or 3.12: make setup PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -P sessions/system_packages.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## the whole story on the simulated arm; ARGS="--quick --seed 1" passes options on
+	@$(BIN)/nudge demo $(ARGS)
+
+test: check ## make check, then every test; ARGS="tests/store -x" passes options on
+	$(BIN)/pytest $(ARGS)
+
+check: $(INSTALLED) ## lint, format, types, import fences, file fences
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/sessions/test_fences.py
+
+bench: $(INSTALLED) ## the benchmarks, one JSON line a metric; ARGS=--quick ends within a minute
+	@for bench in benchmarks/bench_*.py; do $(BIN)/python $$bench $(ARGS) || exit 1; done
+
+clean: ## remove .venv and caches; runs/ stays
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

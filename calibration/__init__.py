@@ -1,0 +1,1 @@
+"""Intrinsics, hand-eye, latency and payload; the file format of a calibration."""

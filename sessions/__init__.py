@@ -1,0 +1,1 @@
+"""The composition root: config, build, command line, and the verbs of `nudge`."""
