@@ -48,7 +48,8 @@ class ActionMap:
         rotation = se3.rotation_error(T_base_target.quaternion, self._reference(T_base_tool))
         full = np.concatenate([translation, rotation])
         chosen = np.array([full[AXES.index(axis)] for axis in self.axes])
-        return (chosen / np.array(self.scale)).astype(np.float32)
+        normalised: NDArray[np.float32] = (chosen / np.array(self.scale)).astype(np.float32)
+        return normalised
 
     def from_axes(self, axes: Array) -> NDArray[np.float32]:
         """Return the action (A,) for six input-device axes in [-1, 1]; axes the action lacks are dropped."""

@@ -49,10 +49,10 @@ class ArmDynamics:
 class Arm(Protocol):
     """A torque-controlled arm. `connect` talks, `write` moves, `close` may be called twice.
 
-        arm.connect()
-        while running:
-            state = arm.read()
-            arm.write(law.torque(state, arm.dynamics(), target))   # one control tick
+    arm.connect()
+    while running:
+        state = arm.read()
+        arm.write(law.torque(state, arm.dynamics(), target))   # one control tick
     """
 
     def connect(self) -> None: ...
@@ -116,11 +116,11 @@ class TeleopDevice(Protocol):
 class Policy(Protocol):
     """Chooses actions.
 
-        policy.reset(seed)
-        while not done:
-            decision = policy.act(observation)
-            ...                                   # when a person took over in this step:
-            policy.replan()                       # drop what is left of the action chunk
+    policy.reset(seed)
+    while not done:
+        decision = policy.act(observation)
+        ...                                   # when a person took over in this step:
+        policy.replan()                       # drop what is left of the action chunk
     """
 
     def reset(self, seed: int) -> None: ...

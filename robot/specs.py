@@ -24,9 +24,7 @@ class ArraySpec:
     def check(self, name: str, value: np.ndarray) -> None:
         """Raise SpecError unless `value` has this shape and dtype and (if floating) is finite."""
         if value.shape != self.shape or value.dtype != np.dtype(self.dtype):
-            raise SpecError(
-                f"{name} must be {self.dtype}{list(self.shape)}; found {value.dtype}{list(value.shape)}."
-            )
+            raise SpecError(f"{name} must be {self.dtype}{list(self.shape)}; found {value.dtype}{list(value.shape)}.")
         if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
             raise SpecError(f"{name} must be finite; found NaN or infinity at {_first_bad(value)}.")
 
@@ -77,12 +75,9 @@ class RobotSpec:
     def from_json(text: str) -> RobotSpec:
         raw = json.loads(text)
         keys = {
-            k: ArraySpec(tuple(v["shape"]), v["dtype"], v["unit"], v["frame"])
-            for k, v in raw["observation"].items()
+            k: ArraySpec(tuple(v["shape"]), v["dtype"], v["unit"], v["frame"]) for k, v in raw["observation"].items()
         }
-        return RobotSpec(
-            raw["name"], keys, tuple(raw["action_axes"]), tuple(raw["action_scale"]), raw["period_s"]
-        )
+        return RobotSpec(raw["name"], keys, tuple(raw["action_axes"]), tuple(raw["action_scale"]), raw["period_s"])
 
     def digest(self) -> str:
         """Return 16 hex digits that differ whenever any part of the spec does."""

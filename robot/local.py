@@ -1,0 +1,140 @@
+"""The whole robot in one process, tick for tick what the ROS 2 graph does in lockstep; for tests and tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot import observe
+from robot.actions import ActionMap
+from robot.arm_server import ArmServer
+from robot.clock import to_ns
+from robot.errors import RobotError
+from robot.interfaces import DeviceSample, World
+from robot.mode import Event
+from robot.mux import CommandMux, HumanInput
+from robot.reset import ResetConfig, is_reached, next_target, start_pose
+from robot.safety import Command, Situation
+from robot.se3 import Pose
+from robot.types import Decision, Outcome, Source
+
+BASE_FRAME = "base"
+
+Renderer = Callable[[str, Mapping[str, float]], NDArray[np.uint8]]
+"""(camera, truth) -> uint8 (H, W, 3)."""
+
+
+class Watcher(Protocol):
+    """A person (simulated) who watches the scene and holds the input device."""
+
+    def sample(
+        self, truth: Mapping[str, float], T_base_tool: Pose, stamp_ns: int, episode_step: int
+    ) -> DeviceSample: ...
+
+
+class LocalRobot:
+    """A RobotPort without processes: arm server, world, mux and operator called in turn.
+
+    Args:
+        server, world: the arm's control tick and the simulated scene.
+        mux, actions: command path.
+        reset_config, period_s: as in the configuration of the session.
+        operator: who holds the input device; None for nobody.
+        cameras, render: camera names and what renders them; no images without.
+    """
+
+    def __init__(
+        self,
+        server: ArmServer,
+        world: World,
+        mux: CommandMux,
+        actions: ActionMap,
+        reset_config: ResetConfig,
+        period_s: float,
+        operator: Watcher | None = None,
+        cameras: tuple[str, ...] = (),
+        render: Renderer | None = None,
+    ) -> None:
+        self._server = server
+        self._world = world
+        self._mux = mux
+        self._actions = actions
+        self._reset_config = reset_config
+        self._period_s = period_s
+        self._operator = operator
+        self._cameras = cameras
+        self._render = render
+        self._episode_step = 0
+
+    def reset(self, seed: int) -> Outcome:
+        """Lay out the scene, home, move to the start pose; raises RobotError when that fails."""
+        self._mux.handle(Event.EPISODE_END)
+        self._mux.handle(Event.RESET_BEGIN)
+        self._world.randomise(seed)
+        self._server.start_home(seed)
+        while self._server.is_homing:
+            self._server.tick()
+        T_base_start = start_pose(self._reset_config, self._actions.q_home, seed)
+        for _ in range(round(self._reset_config.timeout_s / self._period_s)):
+            situation = self._situation()
+            if is_reached(self._reset_config, situation.T_base_tool, T_base_start):
+                self._mux.handle(Event.RESET_DONE)
+                self._episode_step = 0
+                return self._outcome(np.zeros(self._actions.size, np.float32), Source.RESET)
+            target = next_target(self._reset_config, situation.T_base_tool, T_base_start)
+            self._apply(self._mux.forward_reset(Command(target, situation.now_ns, BASE_FRAME), situation).target)
+        self._mux.handle(Event.RESET_FAILED)
+        raise RobotError(f"Reset failed: the start pose was not reached in {self._reset_config.timeout_s} s.")
+
+    def step(self, decision: Decision) -> Outcome:
+        """Run one control period."""
+        situation = self._situation()
+        target = self._actions.target(situation.T_base_tool, decision.action)
+        sample = self._sample(situation)
+        human = None if sample is None else HumanInput(sample.axes, sample.is_engaged)
+        output = self._mux.decide(Command(target, situation.now_ns, BASE_FRAME), human, situation)
+        self._apply(output.target)
+        self._episode_step += 1
+        outcome = self._outcome(output.executed, output.source, int(output.reasons))
+        if sample is None:
+            return outcome
+        return Outcome(**{**outcome.__dict__, "label": sample.label})
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def _sample(self, situation: Situation) -> DeviceSample | None:
+        if self._operator is None:
+            return None
+        return self._operator.sample(self._world.truth(), situation.T_base_tool, situation.now_ns, self._episode_step)
+
+    def _situation(self) -> Situation:
+        now = self._server.snapshot()
+        return Situation(now.T_base_tool, now.wrench[:3], now.stamp_ns, BASE_FRAME, self._period_s)
+
+    def _apply(self, target: Pose | None) -> None:
+        if target is not None:
+            self._server.accept(target, self._server.snapshot().stamp_ns)
+        self._server.advance(self._period_s)
+
+    def _outcome(self, executed: NDArray[np.float32], source: Source, reasons: int = 0) -> Outcome:
+        now = self._server.snapshot()
+        truth = self._world.truth()
+        images = {c: self._render(c, truth) for c in self._cameras} if self._render is not None else {}
+        observation = observe.assemble(
+            now.q, now.dq, now.T_base_tool, now.twist, now.wrench, self._world.tracked_pose(), images
+        )
+        stamps = {key: now.stamp_ns for key in observation}
+        return Outcome(
+            observation,
+            now.stamp_ns,
+            executed,
+            source,
+            reasons=reasons,
+            stream_stamps_ns=stamps,
+            truth_success=truth["is_inserted"] > 0.5,
+            is_aborted=self._server.has_fault,
+        )

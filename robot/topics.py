@@ -1,0 +1,78 @@
+"""The one table of all topics: name, type, rate, age, reliability, and who publishes. No row, no topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robot.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A row.
+
+    Attributes:
+        name: key in the table; the topic's name relative to its scope.
+        type: ROS 2 message type.
+        scope: "arm" (namespace of the arm), "camera" (namespace of a camera) or "global".
+        publisher: the only node that publishes it.
+        rate_hz: in real time; in lockstep once a control period. 0 means on events.
+        max_age_s: older samples are not used.
+        is_latched: late subscribers get the last sample.
+        is_truth: simulation truth; only judge, operator and cameras may take it.
+        is_logged: part of the optional raw log.
+    """
+
+    name: str
+    type: str
+    scope: str
+    publisher: str
+    rate_hz: float = 0.0
+    max_age_s: float = 0.2
+    is_latched: bool = False
+    is_truth: bool = False
+    is_logged: bool = True
+
+
+_ROWS = (
+    # the arm; names equal to those of the CRISP controllers, so that their clients fit
+    Topic("joint_states", "sensor_msgs/msg/JointState", "arm", "arm", 100),
+    Topic("current_pose", "geometry_msgs/msg/PoseStamped", "arm", "arm", 100),
+    Topic("current_twist", "geometry_msgs/msg/TwistStamped", "arm", "arm", 100),
+    Topic("external_wrench", "geometry_msgs/msg/WrenchStamped", "arm", "arm", 100),
+    Topic("arm/status", "diagnostic_msgs/msg/DiagnosticStatus", "arm", "arm", 10, is_latched=True),
+    Topic("target_pose", "geometry_msgs/msg/PoseStamped", "arm", "mux", 10),
+    # axes: executed action, normalised; buttons: source, safety reasons
+    Topic("intervention", "sensor_msgs/msg/Joy", "arm", "mux", 10),
+    Topic("mode", "std_msgs/msg/String", "arm", "mux", is_latched=True),
+    Topic("policy/target_pose", "geometry_msgs/msg/PoseStamped", "arm", "actor", 10),
+    Topic("policy/action", "std_msgs/msg/Float64MultiArray", "arm", "actor", 10),
+    # a named vector: episode, step, base action, residual, chunk phase, weights version
+    Topic("policy/info", "sensor_msgs/msg/JointState", "arm", "actor", 10),
+    Topic("episode/event", "std_msgs/msg/String", "arm", "actor"),
+    Topic("teleop/twist", "geometry_msgs/msg/TwistStamped", "arm", "teleop", 50),
+    # axes: device axes; buttons: dead-man, success, failure, discard
+    Topic("teleop/joy", "sensor_msgs/msg/Joy", "arm", "teleop", 50),
+    Topic("teleop/engaged", "std_msgs/msg/Bool", "arm", "teleop", 50),
+    Topic("reset/target_pose", "geometry_msgs/msg/PoseStamped", "arm", "reset", 10),
+    Topic("reset/state", "std_msgs/msg/String", "arm", "reset", is_latched=True),
+    Topic("tracker/socket_pose", "geometry_msgs/msg/PoseStamped", "arm", "arm", 30),
+    Topic("e_stop", "std_msgs/msg/Bool", "arm", "person", is_latched=True),
+    # a named vector of floats
+    Topic("sim/state", "sensor_msgs/msg/JointState", "arm", "arm", 100, is_truth=True),
+    Topic("color/image_raw", "sensor_msgs/msg/Image", "camera", "camera", 30, is_logged=False),
+    Topic("color/camera_info", "sensor_msgs/msg/CameraInfo", "camera", "camera", 30),
+    Topic("policy/image", "sensor_msgs/msg/Image", "camera", "camera", 30),
+    Topic("/clock", "rosgraph_msgs/msg/Clock", "global", "arm"),
+    Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "global", "every node", 1),
+)
+
+TOPICS: dict[str, Topic] = {row.name: row for row in _ROWS}
+
+
+def topic(name: str) -> Topic:
+    """Return the row called `name`; an unknown name raises ConfigError with the near ones."""
+    try:
+        return TOPICS[name]
+    except KeyError:
+        raise ConfigError(f"No topic {name!r} in robot/topics.py.{did_you_mean(name, TOPICS)}") from None
