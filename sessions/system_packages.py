@@ -39,9 +39,7 @@ def loads(library: str) -> bool:
 
 def can_render() -> bool:
     """Whether MuJoCo can render off screen: EGL with Mesa's software driver (or a GPU's), or OSMesa."""
-    return loads("libOSMesa.so.8") or (
-        loads("libEGL.so.1") and (_has_mesa_driver() or loads("libEGL_nvidia.so.0"))
-    )
+    return loads("libOSMesa.so.8") or (loads("libEGL.so.1") and (_has_mesa_driver() or loads("libEGL_nvidia.so.0")))
 
 
 def _has_mesa_driver() -> bool:
