@@ -1,0 +1,1 @@
+"""Hardware behind the protocols of the hub."""

@@ -1,0 +1,171 @@
+"""Cartesian impedance: the tool is pulled to a target pose by a spring whose stretch, and so force, is bounded.
+
+    tau = J^T (K e - D J dq) + N (k_n (q_home - q) - d_n dq) + bias
+
+Khatib, "A unified approach for motion and force control of robot manipulators", IEEE J. RA 3(1), 1987; the
+limit on the spring's stretch e follows Luo et al., "SERL", 2024 (reference limiting).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot.interfaces import ArmDynamics, ArmState
+from robot.se3 import Pose
+from robot.settings import Settings, setting
+from robot.types import Array
+
+JOINTS = 7
+REGULARISATION = 1e-6
+"""Added to J J^T so that the null space stays defined in a singular posture."""
+
+
+@dataclass(frozen=True)
+class ImpedanceConfig(Settings):
+    """Stiffness, damping and limits of the control law; defaults suit a Panda-sized arm."""
+
+    translation_stiffness: float = setting(2000.0, "Spring between tool and target.", unit="N/m", low=0.0, high=6000.0)
+    rotation_stiffness: float = setting(
+        150.0, "Torsion spring between tool and target.", unit="Nm/rad", low=0.0, high=400.0
+    )
+    damping_ratio: float = setting(1.0, "1 is critical for the apparent mass.", low=0.0, high=3.0)
+    apparent_mass_kg: float = setting(
+        3.0, "Mass at the tool that the damping is made for.", unit="kg", low=0.1, high=20.0
+    )
+    apparent_inertia: float = setting(
+        0.15, "Inertia about the tool that the damping is made for.", unit="kg m^2", low=0.001, high=2.0
+    )
+    translation_clip_m: float = setting(
+        0.02, "Largest translation error per axis that the spring sees.", unit="m", low=0.001, high=0.1
+    )
+    rotation_clip_rad: float = setting(
+        0.15, "Largest rotation error per axis that the spring sees.", unit="rad", low=0.01, high=1.0
+    )
+    target_time_constant_s: float = setting(
+        0.02, "Low-pass on the target, so that 10 Hz steps do not jerk; 0 is off.", unit="s", low=0.0, high=1.0
+    )
+    nullspace_stiffness: float = setting(
+        10.0, "Pull of the elbow towards the home posture.", unit="Nm/rad", low=0.0, high=100.0
+    )
+    nullspace_damping: float = setting(
+        3.0, "Damping of motion that the tool does not feel.", unit="Nms/rad", low=0.0, high=50.0
+    )
+    home: tuple[float, ...] = setting(
+        (0.0, 0.08606, 0.0, -2.38745, 0.0, 2.47352, 0.785398),
+        "Posture that the null space is drawn to.",
+        unit="rad",
+        low=-6.3,
+        high=6.3,
+    )
+    torque_limit_nm: tuple[float, ...] = setting(
+        (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0), "The arm's torque limits.", unit="Nm", low=0.0, high=500.0
+    )
+    torque_margin: float = setting(0.95, "Share of the torque limits that is used.", low=0.1, high=1.0)
+    torque_rate_nm_per_ms: float = setting(
+        1.0, "Largest change of a joint's torque in a millisecond.", unit="Nm/ms", low=0.01, high=100.0
+    )
+
+
+class CartesianImpedance:
+    """The law with its two filters: the target's low-pass and the torque's rate limit.
+
+    law.reset()                                          # the next call starts afresh
+    while running:
+        arm.write(law.torque(arm.read(), arm.dynamics(), T_base_target, dt_s))
+    """
+
+    def __init__(self, config: ImpedanceConfig) -> None:
+        self.config = config
+        c = config
+        self._stiffness = np.repeat([c.translation_stiffness, c.rotation_stiffness], 3)
+        inertia = np.repeat([c.apparent_mass_kg, c.apparent_inertia], 3)
+        self._damping = 2.0 * c.damping_ratio * np.sqrt(self._stiffness * inertia)
+        self._clip = np.repeat([c.translation_clip_m, c.rotation_clip_rad], 3)
+        self._low = -self._clip
+        self._home = np.array(c.home)
+        self._limit = c.torque_margin * np.array(c.torque_limit_nm)
+        self._ridge = REGULARISATION * np.eye(6)
+        self._position = np.zeros(3)
+        self._quaternion = np.array([0.0, 0.0, 0.0, 1.0])
+        self._torque: Array | None = None
+
+    @property
+    def steady_force_bound_n(self) -> float:
+        """Largest force [N] per base axis that the tool can press with at rest: clip times stiffness."""
+        return self.config.translation_clip_m * self.config.translation_stiffness
+
+    @property
+    def steady_moment_bound_nm(self) -> float:
+        """Largest moment [Nm] per base axis that the tool can twist with at rest."""
+        return self.config.rotation_clip_rad * self.config.rotation_stiffness
+
+    def reset(self, torque: Array | None = None) -> None:
+        """Forget both filters. `torque` (7,) [Nm], if given, is what the arm applies now: the rate limit
+        starts from it instead of from the first torque computed."""
+        self._torque = None if torque is None else np.array(torque, dtype=np.float64)
+        self._position = np.full(3, np.nan)
+
+    def torque(self, state: ArmState, dynamics: ArmDynamics, T_base_target: Pose, dt_s: float) -> Array:
+        """Return the joint torques (7,) [Nm] for one control tick of `dt_s`.
+
+        NaN in any input comes out as NaN; the caller must check (`robot.arm_server` does).
+        """
+        J = dynamics.jacobian
+        tool = dynamics.T_base_tool
+        self._follow(T_base_target, dt_s)
+
+        error = np.empty(6)
+        error[:3] = self._position - tool.position
+        error[3:] = rotation_error(self._quaternion, tool.quaternion)
+        np.minimum(np.maximum(error, self._low, out=error), self._clip, out=error)
+
+        wrench = self._stiffness * error - self._damping * (J @ state.dq)
+        torque = J.T @ wrench + self._nullspace(state, J) + dynamics.bias
+        return self._limited(torque, dt_s)
+
+    def _follow(self, target: Pose, dt_s: float) -> None:
+        """Move the filtered target towards `target`: first order, quaternions blended and normalised."""
+        tau = self.config.target_time_constant_s
+        if tau <= 0.0 or self._torque is None or math.isnan(self._position[0]):
+            self._position, self._quaternion = target.position, target.quaternion
+            return
+        share = dt_s / (tau + dt_s)
+        self._position = self._position + share * (target.position - self._position)
+        quaternion = self._quaternion
+        goal = target.quaternion if target.quaternion @ quaternion >= 0.0 else -target.quaternion
+        blend = quaternion + share * (goal - quaternion)
+        self._quaternion = blend / math.sqrt(blend @ blend)
+
+    def _nullspace(self, state: ArmState, J: Array) -> Array:
+        """Return the posture torque (7,) less the part that the tool would feel: (I - J^T (J J^T)^-1 J) tau."""
+        c = self.config
+        posture = c.nullspace_stiffness * (self._home - state.q) - c.nullspace_damping * state.dq
+        felt: Array = J.T @ np.linalg.solve(J @ J.T + self._ridge, J @ posture)
+        return posture - felt
+
+    def _limited(self, torque: Array, dt_s: float) -> Array:
+        """Return `torque` within the torque limits and within reach of the last torque."""
+        np.minimum(np.maximum(torque, -self._limit, out=torque), self._limit, out=torque)
+        if self._torque is not None:
+            reach = 1e3 * dt_s * self.config.torque_rate_nm_per_ms
+            np.minimum(np.maximum(torque, self._torque - reach, out=torque), self._torque + reach, out=torque)
+        self._torque = torque
+        return torque
+
+
+def rotation_error(q_target: Array, q: Array) -> tuple[float, float, float]:
+    """As `robot.se3.rotation_error`, in plain floats: five times faster, for the control tick."""
+    ax, ay, az, aw = q_target.tolist()
+    bx, by, bz, bw = q.tolist()
+    x = -aw * bx + ax * bw - ay * bz + az * by
+    y = -aw * by + ax * bz + ay * bw - az * bx
+    z = -aw * bz - ax * by + ay * bx + az * bw
+    w = aw * bw + ax * bx + ay * by + az * bz
+    if w < 0.0:
+        x, y, z, w = -x, -y, -z, -w
+    sine = math.sqrt(x * x + y * y + z * z)
+    scale = 2.0 if sine < 1e-9 else 2.0 * math.atan2(sine, w) / sine
+    return scale * x, scale * y, scale * z

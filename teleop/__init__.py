@@ -1,0 +1,1 @@
+"""From a person (or the simulated operator) to actions, interventions and labels."""
