@@ -19,8 +19,6 @@ from robot.types import Array
 JOINTS = 7
 NOISE_SAMPLES = 4096
 """Sensor noise is drawn once an episode and read in a ring, so that it costs nothing in the control tick."""
-SNAP_RAD = 0.05
-"""An arm this near to an episode's start is set to it exactly, at rest."""
 
 
 class MujocoArm:
@@ -43,10 +41,9 @@ class MujocoArm:
     def connect(self) -> None:
         """Put the arm into its home posture, with the socket in the middle of its range."""
         self._is_connected = True
-        self._data.qpos[:] = self._home.posture
         self._place(self.config.socket_x_m, self.config.socket_y_m, 0.0)
         self._draw_noise(np.random.default_rng(0))
-        mujoco.mj_step1(self._model, self._data)
+        self._rest(np.array(self._home.posture))
 
     def close(self) -> None:
         self._is_connected = False
@@ -55,7 +52,7 @@ class MujocoArm:
         """Raises RobotError unless connected."""
         if not self._is_connected:
             raise RobotError("The simulated arm is not connected; call connect first.")
-        noise = self._torque_noise[self._ticks % NOISE_SAMPLES]
+        noise = self._torque_noise[(self._ticks - self._laid_out_at) % NOISE_SAMPLES]
         return ArmState(
             self._ticks * self._step_ns,
             self._data.qpos.copy(),
@@ -81,9 +78,10 @@ class MujocoArm:
         mujoco.mj_step1(self._model, data)
 
     def randomise(self, seed: int) -> None:
-        """Lay out the episode of `seed`: socket, tracker error, noise; the arm at rest exactly at its start.
+        """Lay out the episode of `seed`: socket, tracker error, noise, and the arm at rest in its home posture.
 
-        The arm is only set when homing has brought it near; otherwise it stays where it is.
+        Home the arm first and it moves by less than a millimetre here; but then an episode depends on its
+        seed alone, and a peg is never left inside a socket that jumps.
         """
         c = self.config
         rng = np.random.default_rng([seed, 0])
@@ -91,13 +89,7 @@ class MujocoArm:
         yaw = rng.uniform(-c.socket_yaw_range_rad, c.socket_yaw_range_rad)
         self._place(c.socket_x_m + x, c.socket_y_m + y, yaw)
         self._draw_noise(rng)
-        start = self._home.draw(seed)
-        if np.max(np.abs(start - self._data.qpos)) < SNAP_RAD:
-            self._data.qpos[:] = start
-            self._data.qvel[:] = 0.0
-            self._data.qacc_warmstart[:] = 0.0
-            self._tau_external = np.zeros(JOINTS)
-        mujoco.mj_step1(self._model, self._data)
+        self._rest(self._home.draw(seed))
 
     def tracked_pose(self) -> Pose:
         """The socket's mouth as the tracker reports it: the newest sample older than the latency."""
@@ -137,11 +129,14 @@ class MujocoArm:
 
     def set_truth(self, truth: dict[str, float]) -> None:
         """Take on the posture and scene of `truth`, at rest: for replays."""
-        self._data.qpos[:] = [truth[f"q{i}"] for i in range(JOINTS)]
+        self._place(truth["socket_x"], truth["socket_y"], truth["socket_yaw"])
+        self._rest(np.array([truth[f"q{i}"] for i in range(JOINTS)]))
+
+    def _rest(self, q: Array) -> None:
+        self._data.qpos[:] = q
         self._data.qvel[:] = 0.0
         self._data.qacc_warmstart[:] = 0.0
         self._tau_external = np.zeros(JOINTS)
-        self._place(truth["socket_x"], truth["socket_y"], truth["socket_yaw"])
         mujoco.mj_step1(self._model, self._data)
 
     def _tip_pose(self) -> Pose:

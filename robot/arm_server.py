@@ -60,6 +60,7 @@ class ArmSnapshot:
         q, dq: joint positions (7,) [rad] and velocities (7,) [rad/s].
         twist: of the tool centre point (6,) [m/s, rad/s].
         wrench: external, at the tool centre point (6,) [N, Nm], low-passed.
+        tau: joint torques (7,) [Nm] that were written last.
     """
 
     stamp_ns: int
@@ -68,19 +69,7 @@ class ArmSnapshot:
     T_base_tool: Pose
     twist: Array
     wrench: Array
-
-
-@dataclass(frozen=True)
-class ArmStatus:
-    """Counters since the start, and the present mode with the reason of a fault (empty without one)."""
-
-    mode: ArmMode
-    fault: str
-    ticks: int
-    accepted: int
-    refused: int
-    expired: int
-    faults: int
+    tau: Array
 
 
 class ArmServer:
@@ -102,6 +91,7 @@ class ArmServer:
         self._state: ArmState | None = None
         self._dynamics: ArmDynamics | None = None
         self._tau_external = np.zeros(7)
+        self._tau = np.zeros(7)
         self._target: Pose | None = None
         self._target_stamp_ns = 0
         self._homing: HomingMotion | None = None
@@ -112,7 +102,7 @@ class ArmServer:
     def connect(self) -> None:
         """Connect the arm and hold it where it is."""
         self._arm.connect()
-        self._begin_hold(*self._read())
+        self.settle()
 
     def close(self) -> None:
         self._arm.close()
@@ -156,7 +146,7 @@ class ArmServer:
             self._latch("the control law returned a torque that is not finite")
             self._write_still()
             return
-        self._arm.write(torque)
+        self._write(torque)
 
     def advance(self, duration_s: float) -> None:
         """Run the ticks of `duration_s`."""
@@ -166,19 +156,23 @@ class ArmServer:
     def start_home(self, seed: int) -> None:
         """Begin to lift the tool and go to the home posture of `seed`; the ticks do it.
 
+        All filters are forgotten, so that what follows depends on the arm's state and the seed alone.
+
         Raises:
             FaultError: while a fault is latched.
         """
         if self._mode is ArmMode.FAULT:
             raise FaultError(f"The arm cannot home because {self._fault}; clear it with reset_fault first.")
-        state, dynamics = self._measured()
+        state, dynamics = self._read()
+        self._tau_external = np.zeros(7)
         self._homing = HomingMotion(self.config.homing, state, dynamics, self.config.home.draw(seed))
         self._law.reset()
         self._mode = ArmMode.HOMING
 
-    @property
-    def is_homing(self) -> bool:
-        return self._mode is ArmMode.HOMING
+    def hold(self) -> None:
+        """Hold the arm, compliantly, where it is; ends following and homing. A fault stays a fault."""
+        if self._mode is not ArmMode.FAULT:
+            self._begin_hold(*self._measured())
 
     def settle(self) -> None:
         """Read the arm anew and hold it there, with all filters forgotten: after the world was laid out anew,
@@ -187,6 +181,7 @@ class ArmServer:
         self._tau_external = np.zeros(7)
         if self._mode is not ArmMode.FAULT:
             self._begin_hold(state, dynamics)
+            self._law.reset()
 
     def reset_fault(self) -> None:
         """Clear a latched fault (a person's decision) and hold where the arm is.
@@ -206,12 +201,40 @@ class ArmServer:
         J = dynamics.jacobian
         # tau = J^T w has one solution w of least squares, exact where the arm is not singular
         wrench = np.linalg.solve(J @ J.T + 1e-9 * np.eye(6), J @ self._tau_external)
-        return ArmSnapshot(state.stamp_ns, state.q, state.dq, dynamics.T_base_tool, J @ state.dq, wrench)
+        return ArmSnapshot(state.stamp_ns, state.q, state.dq, dynamics.T_base_tool, J @ state.dq, wrench, self._tau)
 
-    def status(self) -> ArmStatus:
-        return ArmStatus(
-            self._mode, self._fault, self._ticks, self._accepted, self._refused, self._expired, self._faults
-        )
+    @property
+    def mode(self) -> str:
+        """One of the values of `ArmMode`."""
+        return self._mode.value
+
+    @property
+    def fault(self) -> str:
+        """Why the arm is faulted; empty when it is not."""
+        return self._fault
+
+    @property
+    def has_fault(self) -> bool:
+        return self._mode is ArmMode.FAULT
+
+    @property
+    def is_homing(self) -> bool:
+        return self._mode is ArmMode.HOMING
+
+    @property
+    def is_holding(self) -> bool:
+        return self._mode is ArmMode.HOLD
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Ticks, commands accepted and refused, expiries of a followed command, and faults since the start."""
+        return {
+            "ticks": self._ticks,
+            "accepted": self._accepted,
+            "refused": self._refused,
+            "expired": self._expired,
+            "faults": self._faults,
+        }
 
     def _read(self, is_sampling: bool = True) -> tuple[ArmState, ArmDynamics]:
         state = self._arm.read()
@@ -240,7 +263,7 @@ class ArmServer:
     def _begin_hold(self, state: ArmState, dynamics: ArmDynamics) -> None:
         self._homing = None
         self._target, self._target_stamp_ns = dynamics.T_base_tool, state.stamp_ns
-        self._law.reset()
+        self._law.reset(self._tau)
         self._mode = ArmMode.HOLD
 
     def _latch(self, reason: str) -> None:
@@ -253,4 +276,8 @@ class ArmServer:
     def _write_still(self) -> None:
         """Balance gravity and damp the joints, from the last good reading."""
         state, dynamics = self._measured()
-        self._arm.write(dynamics.bias - self.config.fault_damping * state.dq)
+        self._write(dynamics.bias - self.config.fault_damping * state.dq)
+
+    def _write(self, torque: Array) -> None:
+        self._tau = torque
+        self._arm.write(torque)
