@@ -1,0 +1,99 @@
+"""Says what a store holds and what is wrong with it; changes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from robot.store.disk import disk_errors
+from robot.store.episode import Episode
+from robot.store.reader import StoreReader
+from robot.store.schema import NO_STAMP
+from robot.store.tables import JOURNAL, Tables
+
+
+def info(path: str | Path) -> dict[str, str | int | float]:
+    """Return what a store holds: counts, bytes, the robot's name, when it was created, the schema's version.
+
+    Raises:
+        StoreError: missing, not a store, or of a newer nudge.
+    """
+    reader = StoreReader.open(path)
+    episodes = [reader.episode(index) for index in range(len(reader))]
+    size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+    return {
+        "path": str(path),
+        "spec": reader.spec.name,
+        "created": reader.created,
+        "schema_version": reader.schema_version,
+        "episodes": len(episodes),
+        "steps": reader.steps,
+        "successes": sum(episode.is_success for episode in episodes),
+        "aborted": sum(episode.is_aborted for episode in episodes),
+        "interventions": sum(episode.interventions for episode in episodes),
+        "bytes": size,
+        "bytes_per_step": size / reader.steps if reader.steps else 0.0,
+    }
+
+
+def check(path: str | Path) -> list[str]:
+    """Return one sentence for every problem of a store; an empty list for none.
+
+    Raises:
+        StoreError: missing, not a store, or of a newer nudge.
+    """
+    tables = Tables.open(Path(path))
+    with disk_errors(tables.path, "The check was not finished."):
+        problems = _check_counts(tables)
+        if problems:
+            return problems
+        reader = StoreReader(tables)
+        for index in range(len(reader)):
+            problems += [f"Episode {index}: {what}" for what in _check_episode(reader.episode(index))]
+    return problems
+
+
+def _check_counts(tables: Tables) -> list[str]:
+    problems = []
+    stated = json.loads((tables.path / "zarr.json").read_bytes())["attributes"].get("spec_digest")
+    if stated != tables.schema.spec.digest():
+        problems.append(f"The spec's digest is {tables.schema.spec.digest()}, and the attributes say {stated}.")
+    if (tables.path / JOURNAL).exists():
+        problems.append("A journal of a running or dead session is there; `repair` turns it into an episode.")
+    ends = tables.ends()
+    if np.any(np.diff(ends, prepend=0) < 1):
+        problems.append("meta/episode_ends does not grow with every episode.")
+    steps, episodes = int(ends[-1]) if len(ends) else 0, len(ends)
+    expected = dict.fromkeys(tables.data.values(), steps)
+    expected |= dict.fromkeys((*tables.final.values(), *tables.episodes.values()), episodes)
+    for chunks, length in expected.items():
+        if chunks.length() != length:
+            problems.append(f"{chunks.name} has {chunks.length()} rows; meta/episode_ends says {length}.")
+        problems += [f"{chunks.name}: {what}" for what in chunks.missing(length)]
+    return problems
+
+
+def _check_episode(episode: Episode) -> list[str]:
+    problems = []
+    if not np.all(np.isfinite(episode.action)):
+        problems.append(f"the executed action of step {_first(~np.isfinite(episode.action))} is not finite.")
+    for key, values in episode.observation.items():
+        if not np.all(np.isfinite(values)):
+            problems.append(f"{key} of step {_first(~np.isfinite(values))} is not finite.")
+    stamps = np.append(episode.stamp_ns, episode.final_stamp_ns) if episode.has_final else episode.stamp_ns
+    if np.any(np.diff(stamps) <= 0):
+        problems.append(f"the stamp after step {_first(np.diff(stamps) <= 0)} is not later than that step's.")
+    for key, stream in episode.stream_stamps_ns.items():
+        known = stream != NO_STAMP
+        if np.any(stream[known] > episode.stamp_ns[known]):
+            late = _first(known & (stream > episode.stamp_ns))
+            problems.append(f"{key} of step {late} was captured after the step's own stamp.")
+    if episode.is_terminated == episode.is_truncated:
+        problems.append("it must have ended in exactly one way, terminated or truncated.")
+    return problems
+
+
+def _first(is_bad: np.ndarray) -> int:
+    return int(np.argwhere(is_bad)[0][0])

@@ -1,0 +1,155 @@
+"""Zarr v3 arrays as files: rows are written chunk by chunk, staged together and renamed into place in order.
+
+The zarr library creates the arrays and reads them anywhere; appending an episode to forty arrays through it takes
+about 100 ms and gives no say over the order of renames, so the one write path that matters is spelt out here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from robot.store.schema import Field
+
+ZSTD_LEVEL = 1
+
+
+class Batch:
+    """Files that become visible one after the other, in the order staged, only when all are written.
+
+    A failure while staging (a full disk) leaves the store as it was.
+    """
+
+    def __init__(self, is_synced: bool) -> None:
+        self._is_synced = is_synced
+        self._staged: list[tuple[Path, Path]] = []
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for temporary, _ in self._staged:
+            temporary.unlink(missing_ok=True)
+
+    def stage(self, path: Path, content: bytes) -> None:
+        """Write `content` beside `path`, to replace it at `publish`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.partial")
+        self._staged.append((temporary, path))
+        with temporary.open("wb", buffering=0) as file:
+            view = memoryview(content)
+            while view:
+                view = view[file.write(view) :]
+
+    def publish(self) -> None:
+        """Flush every staged file, then rename each into place; the last rename is the commit point."""
+        if self._is_synced:
+            for temporary, _ in self._staged:
+                sync(temporary)
+        for temporary, path in self._staged:
+            temporary.replace(path)
+        if self._is_synced and self._staged:
+            # Journalling file systems keep renames in order, so the last one on disk means all are.
+            sync(self._staged[-1][1].parent)
+        self._staged.clear()
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Chunks:
+    """The files of one array whose first axis grows; all other axes lie within one chunk."""
+
+    def __init__(self, root: Path, field: Field) -> None:
+        self._folder = root / field.path
+        self._field = field
+        self._dtype = np.dtype(field.array.dtype).newbyteorder("<")
+        self._shape = (field.rows, *field.array.shape)
+
+    @property
+    def name(self) -> str:
+        return self._field.path
+
+    @property
+    def chunk_rows(self) -> int:
+        return self._field.rows
+
+    def missing(self, length: int) -> list[str]:
+        """Return what is wrong with the files of the chunks below `length`: missing, or not to be decoded."""
+        problems = []
+        for index in range(-(-length // self._field.rows)):
+            if not self._path(index).exists():
+                problems.append(f"chunk {index} is missing.")
+                continue
+            try:
+                self.chunk(index)
+            except (ValueError, RuntimeError) as error:
+                problems.append(f"chunk {index} cannot be read: {error}.")
+        return problems
+
+    def length(self) -> int:
+        """Return the length of the first axis that plain zarr readers see."""
+        metadata = json.loads((self._folder / "zarr.json").read_bytes())
+        return int(metadata["shape"][0])
+
+    def stage_length(self, batch: Batch, length: int) -> None:
+        """Stage a new length of the first axis."""
+        path = self._folder / "zarr.json"
+        metadata = json.loads(path.read_bytes())
+        metadata["shape"][0] = length
+        batch.stage(path, json.dumps(metadata, indent=2).encode())
+
+    def stage_rows(self, batch: Batch, start: int, rows: NDArray[np.generic]) -> None:
+        """Stage `rows` at [start, start + len(rows)); rows before `start` are kept."""
+        stop, size = start + len(rows), self._field.rows
+        for index in range(start // size, (stop - 1) // size + 1):
+            low, high = max(start, index * size), min(stop, (index + 1) * size)
+            if low > index * size:
+                chunk = self.chunk(index).copy()
+            else:
+                chunk = np.full(self._shape, self._field.fill, self._dtype)
+            chunk[low - index * size : high - index * size] = rows[low - start : high - start]
+            content = chunk.tobytes()
+            batch.stage(self._path(index), zstd(content) if self._field.is_compressed else content)
+
+    def chunk(self, index: int) -> NDArray[np.generic]:
+        """Return chunk `index` (rows, ...), with the fill value where nothing was written. Read-only."""
+        try:
+            content = self._path(index).read_bytes()
+        except FileNotFoundError:
+            return np.full(self._shape, self._field.fill, self._dtype)
+        if self._field.is_compressed:
+            content = Zstd().decode(content)
+        return np.frombuffer(content, self._dtype).reshape(self._shape)
+
+    def rows(self, start: int, stop: int) -> NDArray[np.generic]:
+        """Return rows [start, stop)."""
+        size = self._field.rows
+        rows = np.empty((stop - start, *self._field.array.shape), self._dtype)
+        for index in range(start // size, -(-stop // size) if stop > start else start // size):
+            low, high = max(start, index * size), min(stop, (index + 1) * size)
+            rows[low - start : high - start] = self.chunk(index)[low - index * size : high - index * size]
+        return rows
+
+    def _path(self, index: int) -> Path:
+        return self._folder.joinpath("c", str(index), *("0" for _ in self._field.array.shape))
+
+
+def zstd(content: bytes) -> bytes:
+    """Return `content` compressed at `ZSTD_LEVEL`."""
+    compressed: bytes = Zstd(level=ZSTD_LEVEL).encode(content)
+    return compressed

@@ -1,0 +1,87 @@
+"""What a dead session left: its journal becomes an episode, and a torn commit is trimmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from robot.store.disk import disk_errors
+from robot.store.journal import EpisodeHeader, JournalContent, read_journal
+from robot.store.lock import WriterLock
+from robot.store.tables import JOURNAL, LOCK, Tables
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What `repair` did.
+
+    Attributes:
+        episode: index of the episode made from the journal; None where there was none to make.
+        steps: its steps.
+        is_aborted: whether the session died within the episode, so that it counts as aborted.
+        message: all of it in one sentence for a person.
+    """
+
+    episode: int | None
+    steps: int
+    is_aborted: bool
+    message: str
+
+
+def repair(path: str | Path) -> Repair:
+    """Turn the journal of a dead session into an episode, aborted unless its end was journalled too.
+
+    Raises:
+        StoreError: no store, a writer is at work, or the disk is full (the journal then stays as it is).
+    """
+    tables = Tables.open(Path(path))
+    lock = WriterLock(tables.path / LOCK)
+    lock.acquire()
+    try:
+        done = recover(tables)
+    finally:
+        lock.release()
+    return done or Repair(None, 0, False, f"{path} needs no repair.")
+
+
+def recover(tables: Tables) -> Repair | None:
+    """Do the work of `repair` under a lock already held; None where nothing was to be done."""
+    path = tables.path / JOURNAL
+    with disk_errors(tables.path, f"The journal {path} is kept; open the store again after that."):
+        was_trimmed = tables.trim()
+        if not path.exists():
+            return Repair(None, 0, False, f"{tables.path}: a torn commit was trimmed.") if was_trimmed else None
+        content = read_journal(path, tables.schema.row())
+        header = content.header
+        if header is not None and header.digest != tables.schema.spec.digest():
+            kept = _keep(path, header)
+            return Repair(None, 0, False, f"{tables.path}: the journal of another robot was moved to {kept}.")
+        if header is None or header.index < len(tables.ends()) or not (len(content.steps) or content.is_damaged):
+            path.unlink()  # no step was acknowledged, or the session died between its commit and this
+            return None
+        return _commit(tables, path, header, content)
+
+
+def _commit(tables: Tables, path: Path, header: EpisodeHeader, content: JournalContent) -> Repair:
+    steps = content.steps.copy()
+    if not len(steps):
+        kept = _keep(path, header)
+        return Repair(None, 0, False, f"{tables.path}: the journal's first record is damaged; moved to {kept}.")
+    is_cut = not (steps["is_terminated"][-1] or steps["is_truncated"][-1])
+    if is_cut:
+        steps["is_truncated"][-1] = steps["is_aborted"][-1] = True
+    index = tables.commit(header, steps, content.final, is_synced=True)
+    name = f"the aborted episode {index}" if is_cut else f"episode {index}"
+    message = f"{tables.path}: {len(steps)} steps of a session that died are now {name}."
+    if content.is_damaged:
+        message += f" A record failed its checksum; the journal is kept as {_keep(path, header)}."
+    else:
+        path.unlink()
+    return Repair(index, len(steps), is_cut, message)
+
+
+def _keep(path: Path, header: EpisodeHeader) -> Path:
+    number = sum(1 for _ in path.parent.glob("damaged-*"))
+    kept = path.with_name(f"damaged-{number}-episode-{header.index}")
+    path.rename(kept)
+    return kept
