@@ -100,8 +100,6 @@ class StoreReader:
         flags: dict[str, Any] = {
             name: bool(self._rows("episodes", name, index, index + 1)[0]) for name in (*END_FLAGS, "has_final")
         }
-            name: self._rows("episodes", name, index, index + 1)[0] for name in (*END_FLAGS, "has_final")
-        }
         final = {name: self._rows("final", name, index, index + 1)[0] for name in FINAL_NAMES}
         attributes = decode_attributes(self._rows("episodes", "attributes", index, index + 1)[0])
         seed = int(self._rows("episodes", "seed", index, index + 1)[0])
