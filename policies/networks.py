@@ -1,0 +1,84 @@
+"""Multilayer perceptrons side by side: one batched implementation for the critic ensemble and for the actor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Views = dict[str, Tensor]
+"""Parameters by name, each with the member as first axis."""
+
+
+class EnsembleMlp:
+    """E perceptrons of equal shape, evaluated by batched products; there is no loop over members.
+
+    A hidden layer is linear, LayerNorm, ReLU. LayerNorm is what keeps Q from diverging on actions outside the
+    data (RLPD, section 4.2; ResFiT, appendix). Every member has its own weights, its own bias per unit and its
+    own LayerNorm gain and shift (IBRL's shared ones couple the members).
+
+    All parameters live in one flat vector, so that an optimiser step and a Polyak step are single operations;
+    `views` cuts it into named tensors [E, in, out] and [E, 1, out] without copying.
+
+    Args:
+        members: E.
+        inputs, outputs: sizes of input and output.
+        hidden: width of each hidden layer.
+    """
+
+    def __init__(self, members: int, inputs: int, hidden: Sequence[int], outputs: int) -> None:
+        self.members, self.inputs, self.outputs = members, inputs, outputs
+        self.depth = len(hidden)
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        widths = [inputs, *hidden, outputs]
+        for i, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+            self.shapes[f"weight{i}"] = (members, fan_in, fan_out)
+            self.shapes[f"bias{i}"] = (members, 1, fan_out)
+            if i < self.depth:
+                self.shapes[f"gain{i}"] = (members, 1, fan_out)
+                self.shapes[f"shift{i}"] = (members, 1, fan_out)
+        self._sizes = [math.prod(shape) for shape in self.shapes.values()]
+        self.size = sum(self._sizes)
+
+    def initial(self, generator: torch.Generator, *, zero_last: bool = False) -> Tensor:
+        """Return fresh parameters (`size`,): uniform within 1/sqrt(fan_in) as in torch.nn.Linear, per member.
+
+        With `zero_last` the last weight and bias are zero, so that the output is exactly zero (ResFiT).
+        """
+        flat = torch.zeros(self.size)
+        for name, view in self.views(flat).items():
+            layer = int(name[-1])
+            if name.startswith("gain"):
+                view.fill_(1.0)
+            elif name.startswith(("weight", "bias")) and not (zero_last and layer == self.depth):
+                bound = 1.0 / math.sqrt(self.shapes[f"weight{layer}"][1])
+                view.uniform_(-bound, bound, generator=generator)
+        return flat
+
+    def views(self, flat: Tensor) -> Views:
+        """Return the named tensors of the flat vector; gradients flow back into it."""
+        parts = torch.split(flat, self._sizes)
+        return {n: p.view(s) for (n, s), p in zip(self.shapes.items(), parts, strict=True)}
+
+    def flatten(self, views: Views) -> Tensor:
+        """Return the flat vector of named tensors; inverse of `views`."""
+        return torch.cat([views[name].reshape(-1) for name in self.shapes])
+
+    def forward(self, views: Views, x: Tensor) -> Tensor:
+        """Return the outputs (E, B, outputs) for inputs (B, inputs) that all members share."""
+        members, fan_in, fan_out = views["weight0"].shape
+        # the first layer of all members is one matrix product, since they share their input
+        wide = x @ views["weight0"].permute(1, 0, 2).reshape(fan_in, members * fan_out)
+        h = wide.view(len(x), members, fan_out).permute(1, 0, 2) + views["bias0"]
+        for i in range(self.depth):
+            h = F.layer_norm(h, h.shape[-1:]) * views[f"gain{i}"] + views[f"shift{i}"]
+            h = torch.baddbmm(views[f"bias{i + 1}"], F.relu(h), views[f"weight{i + 1}"])
+        return h
+
+
+def subset(views: Views, members: Tensor) -> Views:
+    """Return the parameters of the chosen members only, in that order."""
+    return {name: view.index_select(0, members) for name, view in views.items()}

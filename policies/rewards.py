@@ -1,0 +1,62 @@
+"""Rewards as views: pure functions from what happened in an episode to one number a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot.settings import Settings, setting
+from robot.store import Episode
+from robot.types import Source
+
+Rewards = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RewardConfig(Settings):
+    """A sum of named terms; a weight of zero removes its term."""
+
+    success: float = setting(1.0, "reward of the step that ends in success", low=0.0, high=1000.0)
+    intervention: float = setting(
+        0.0, "penalty (>= 0) of the step before a person takes over (RLIF)", low=0.0, high=1000.0
+    )
+    lag_steps: int = setting(
+        0, "how many steps late a person reacts; the penalty moves that much earlier", unit="steps", low=0, high=100
+    )
+
+    def bounds(self, gamma: float) -> tuple[float, float]:
+        """Return the lowest and highest possible return; Q targets are clipped to it."""
+        # two onsets are at least two steps apart, so at most every second step is penalised
+        return -self.intervention / (1.0 - gamma**2), self.success
+
+
+def sparse_success(length: int, *, is_terminated: bool, is_success: bool) -> Rewards:
+    """Return (T,): 1 at the last step of an episode that terminated in success, else 0."""
+    reward = np.zeros(length, np.float32)
+    if length and is_terminated and is_success:
+        reward[-1] = 1.0
+    return reward
+
+
+def rlif(intervened: NDArray[np.bool_], lag_steps: int = 0) -> Rewards:
+    """Return (T,): -1 on the transition just before each onset of an intervention, else 0 (RLIF, algorithm 1).
+
+    An onset is a step of a person that follows a step without one. An onset at the episode's first step has no
+    predecessor and penalises nothing. With `lag_steps` = k the penalty moves to k steps earlier, at most to the
+    episode's start, because a person reacts late to the action that made them.
+    """
+    reward = np.zeros(len(intervened), np.float32)
+    onset = np.flatnonzero(intervened[1:] & ~intervened[:-1]) + 1
+    np.subtract.at(reward, np.maximum(onset - 1 - lag_steps, 0), 1.0)
+    return reward
+
+
+def label(episode: Episode, config: RewardConfig) -> Rewards:
+    """Return the rewards (T,) of an episode's steps: the weighted sum of the terms."""
+    success = sparse_success(episode.length, is_terminated=episode.is_terminated, is_success=episode.is_success)
+    total = config.success * success
+    if config.intervention > 0.0:
+        total = total + config.intervention * rlif(episode.source == Source.HUMAN, config.lag_steps)
+    return total.astype(np.float32)

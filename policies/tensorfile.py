@@ -1,0 +1,37 @@
+"""Named tensors in one file: safetensors with a text header, written by one atomic rename."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from robot.errors import StoreError
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    """Write `tensors` and `header` to `path`; a reader sees the old file or the whole new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    save_file({n: t.detach().contiguous() for n, t in tensors.items()}, temporary, metadata=header)
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the header of `path`.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    if not path.exists():
+        raise StoreError(f"Expected a weights file at {path}; there is none.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise StoreError(f"{path} is not a readable safetensors file ({error}); delete it and make it anew.") from error

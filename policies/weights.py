@@ -1,0 +1,90 @@
+"""The seam `weights(version)`: numbered files, each published by one atomic rename."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from policies.tensorfile import read_tensors, write_tensors
+from robot.errors import RobotError, SpecError, StoreError
+from robot.types import NO_VERSION
+
+_NAME = re.compile(r"v(\d{8})\.safetensors")
+_POLL_S = 0.002  # far below a control period, far above the cost of one listing
+
+
+class WeightsDirectory:
+    """Versions of one actor in a directory; one process publishes, any number load.
+
+        directory.publish(version, tensors, spec.digest())
+        directory.wait_for(version, timeout_s=60.0)
+        tensors = directory.load(version, spec.digest(), shapes)
+
+    Args:
+        path: directory; made at the first `publish`.
+        keep: how many of the newest versions stay on disk.
+    """
+
+    def __init__(self, path: Path, keep: int = 20) -> None:
+        self.path, self.keep = Path(path), keep
+
+    def publish(self, version: int, tensors: Mapping[str, Tensor], spec_digest: str) -> Path:
+        """Make `version` visible; versions older than the newest `keep` are removed, version 0 stays."""
+        path = self._file(version)
+        write_tensors(path, dict(tensors), {"spec_digest": spec_digest, "version": str(version)})
+        for old in self.versions()[: -self.keep]:
+            if old:
+                self._file(old).unlink(missing_ok=True)
+        return path
+
+    def versions(self) -> list[int]:
+        """Return the versions on disk, ascending."""
+        if not self.path.is_dir():
+            return []
+        matches = (_NAME.fullmatch(entry.name) for entry in self.path.iterdir())
+        return sorted(int(m.group(1)) for m in matches if m)
+
+    def latest(self) -> int:
+        """Return the newest version, or NO_VERSION (-1) when none was published."""
+        return max(self.versions(), default=NO_VERSION)
+
+    def load(self, version: int, spec_digest: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        """Return the tensors of `version`.
+
+        Raises:
+            StoreError: the version is missing or damaged.
+            SpecError: it belongs to another robot, or its tensors are not those of `shapes`.
+        """
+        if not self._file(version).exists():
+            raise StoreError(f"Weights version {version} is not in {self.path}; there are {self.versions()}.")
+        tensors, header = read_tensors(self._file(version))
+        if header.get("spec_digest") != spec_digest:
+            raise SpecError(
+                f"Weights version {version} in {self.path} are for robot {header.get('spec_digest')}, "
+                f"this robot is {spec_digest}; use this robot's run directory."
+            )
+        found = {name: tuple(t.shape) for name, t in tensors.items()}
+        if found != dict(shapes):
+            raise SpecError(
+                f"Weights version {version} in {self.path} have shapes {found}, the residual needs {dict(shapes)}; "
+                "use the residual config of the run."
+            )
+        return tensors
+
+    def wait_for(self, version: int, timeout_s: float) -> None:
+        """Return once `version` is on disk; raise RobotError after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while not self._file(version).exists():
+            if time.monotonic() > deadline:
+                raise RobotError(
+                    f"Waited {timeout_s:.0f} s for weights version {version} in {self.path}; the newest is "
+                    f"{self.latest()}: see whether the learner is alive."
+                )
+            time.sleep(_POLL_S)
+
+    def _file(self, version: int) -> Path:
+        return self.path / f"v{version:08d}.safetensors"
