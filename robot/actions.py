@@ -51,6 +51,17 @@ class ActionMap:
         normalised: NDArray[np.float32] = (chosen / np.array(self.scale)).astype(np.float32)
         return normalised
 
+    def twist_from_axes(self, axes: Array, period_s: float) -> Array:
+        """Return the twist (6,) [m/s, rad/s] that six device axes in [-1, 1] stand for; 0 on axes it lacks."""
+        return np.asarray(self._twist(self.from_axes(axes).astype(np.float64)) / period_s)
+
+    def axes_from_twist(self, twist: Array, period_s: float) -> Array:
+        """Return the device axes (6,) of a twist; inverse of `twist_from_axes` on the axes of the action."""
+        axes = np.zeros(6)
+        for axis, scale in zip(self.axes, self.scale, strict=True):
+            axes[AXES.index(axis)] = twist[AXES.index(axis)] * period_s / scale
+        return axes
+
     def from_axes(self, axes: Array) -> NDArray[np.float32]:
         """Return the action (A,) for six input-device axes in [-1, 1]; axes the action lacks are dropped."""
         return np.array([axes[AXES.index(axis)] for axis in self.axes], dtype=np.float32)

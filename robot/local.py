@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from robot import observe
 from robot.actions import ActionMap
 from robot.arm_server import ArmServer
-from robot.clock import to_ns
 from robot.errors import RobotError
 from robot.interfaces import DeviceSample, World
 from robot.mode import Event
@@ -19,7 +18,7 @@ from robot.mux import CommandMux, HumanInput
 from robot.reset import ResetConfig, is_reached, next_target, start_pose
 from robot.safety import Command, Situation
 from robot.se3 import Pose
-from robot.types import Decision, Outcome, Source
+from robot.types import Array, Decision, Outcome, Source
 
 BASE_FRAME = "base"
 
@@ -31,7 +30,7 @@ class Watcher(Protocol):
     """A person (simulated) who watches the scene and holds the input device."""
 
     def sample(
-        self, truth: Mapping[str, float], T_base_tool: Pose, stamp_ns: int, episode_step: int
+        self, truth: Mapping[str, float], T_base_tool: Pose, stamp_ns: int, episode_step: int, role: str
     ) -> DeviceSample: ...
 
 
@@ -42,7 +41,7 @@ class LocalRobot:
         server, world: the arm's control tick and the simulated scene.
         mux, actions: command path.
         reset_config, period_s: as in the configuration of the session.
-        operator: who holds the input device; None for nobody.
+        operator: who holds the input device; None for nobody. `role` (see `robot.types.ROLES`) may be set at any time.
         cameras, render: camera names and what renders them; no images without.
     """
 
@@ -68,15 +67,18 @@ class LocalRobot:
         self._cameras = cameras
         self._render = render
         self._episode_step = 0
+        self.role = "watch"
 
     def reset(self, seed: int) -> Outcome:
         """Lay out the scene, home, move to the start pose; raises RobotError when that fails."""
         self._mux.handle(Event.EPISODE_END)
         self._mux.handle(Event.RESET_BEGIN)
-        self._world.randomise(seed)
         self._server.start_home(seed)
         while self._server.is_homing:
             self._server.tick()
+        self._world.randomise(seed)
+        self._server.settle()
+        self._server.advance(self._period_s)
         T_base_start = start_pose(self._reset_config, self._actions.q_home, seed)
         for _ in range(round(self._reset_config.timeout_s / self._period_s)):
             situation = self._situation()
@@ -85,7 +87,8 @@ class LocalRobot:
                 self._episode_step = 0
                 return self._outcome(np.zeros(self._actions.size, np.float32), Source.RESET)
             target = next_target(self._reset_config, situation.T_base_tool, T_base_start)
-            self._apply(self._mux.forward_reset(Command(target, situation.now_ns, BASE_FRAME), situation).target)
+            output = self._mux.forward_reset(Command(target, situation.now_ns, BASE_FRAME), situation)
+            self._apply(output.target or situation.T_base_tool)
         self._mux.handle(Event.RESET_FAILED)
         raise RobotError(f"Reset failed: the start pose was not reached in {self._reset_config.timeout_s} s.")
 
@@ -94,9 +97,9 @@ class LocalRobot:
         situation = self._situation()
         target = self._actions.target(situation.T_base_tool, decision.action)
         sample = self._sample(situation)
-        human = None if sample is None else HumanInput(sample.axes, sample.is_engaged)
+        human = None if sample is None else HumanInput(self._over_twist(sample), sample.is_engaged)
         output = self._mux.decide(Command(target, situation.now_ns, BASE_FRAME), human, situation)
-        self._apply(output.target)
+        self._apply(output.target or situation.T_base_tool)
         self._episode_step += 1
         outcome = self._outcome(output.executed, output.source, int(output.reasons))
         if sample is None:
@@ -115,9 +118,12 @@ class LocalRobot:
         now = self._server.snapshot()
         return Situation(now.T_base_tool, now.wrench[:3], now.stamp_ns, BASE_FRAME, self._period_s)
 
-    def _apply(self, target: Pose | None) -> None:
-        if target is not None:
-            self._server.accept(target, self._server.snapshot().stamp_ns)
+    def _over_twist(self, sample: DeviceSample) -> Array:
+        """The axes as they come out of `teleop/twist`, so that both robots round alike."""
+        return self._actions.axes_from_twist(self._actions.twist_from_axes(sample.axes, self._period_s), self._period_s)
+
+    def _apply(self, target: Pose) -> None:
+        self._server.accept(target, self._server.snapshot().stamp_ns)
         self._server.advance(self._period_s)
 
     def _outcome(self, executed: NDArray[np.float32], source: Source, reasons: int = 0) -> Outcome:
@@ -127,7 +133,7 @@ class LocalRobot:
         observation = observe.assemble(
             now.q, now.dq, now.T_base_tool, now.twist, now.wrench, self._world.tracked_pose(), images
         )
-        stamps = {key: now.stamp_ns for key in observation}
+        stamps = dict.fromkeys(observation, now.stamp_ns)
         return Outcome(
             observation,
             now.stamp_ns,

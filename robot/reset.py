@@ -16,7 +16,7 @@ class ResetConfig(Settings):
     """How the start of an episode is randomised and verified."""
 
     start_position_m: tuple[float, float, float] = setting(
-        (0.50, 0.0, 0.22), "centre of the start positions of the tool (base frame)", unit="m"
+        (0.50, 0.0, 0.12), "centre of the start positions of the tool (base frame)", unit="m"
     )
     start_spread_m: tuple[float, float, float] = setting(
         (0.03, 0.03, 0.015), "half width of the uniform spread about it", unit="m", low=0.0, high=0.2

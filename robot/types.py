@@ -25,6 +25,10 @@ class Source(enum.IntEnum):
     HOLD = 3
 
 
+ROLES = ("demonstrate", "supervise", "watch")
+"""What a person does in an episode: everything, corrections, or nothing but looking."""
+
+
 class Label(enum.IntFlag):
     """What a person (or the simulated operator) said about the running episode."""
 

@@ -1,0 +1,1 @@
+"""ROS 2 nodes: thin shells of messages around the pure parts of the hub."""

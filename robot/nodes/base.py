@@ -1,0 +1,164 @@
+"""What every node shares: topics from the table only, guarded callbacks, diagnostics, and a clean end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from robot.nodes.messages import message_class
+from robot.nodes.qos import publisher_qos, subscription_qos
+from robot.topics import Topic, topic
+
+
+@dataclass(frozen=True)
+class Graph:
+    """How the nodes of one session find each other: the arm's namespace, its base frame, and the clock's kind.
+
+    In lockstep the arm advances by `period_s` for every target; in real time nodes run on their own timers.
+    `silence_s` is how long, by the wall's clock, a lockstep session may be silent in mid-episode.
+    """
+
+    arm: str = "panda"
+    base_frame: str = "panda_base"
+    is_lockstep: bool = True
+    period_s: float = 0.1
+    silence_s: float = 2.0
+
+
+class NudgeNode(Node):
+    """A node whose topics come from `robot.topics` and whose callbacks cannot kill its executor."""
+
+    def __init__(self, name: str, graph: Graph, *, camera: str = "", context: Context | None = None) -> None:
+        self.graph = graph
+        self.fault = ""
+        self._camera = camera
+        self._received: dict[str, int] = {}
+        super().__init__(
+            name,
+            namespace=f"/{camera or graph.arm}",
+            context=context,
+            start_parameter_services=False,
+            enable_rosout=False,
+        )
+        self._diagnostics = self.publisher("/diagnostics")
+        self.create_timer(1.0, self._publish_diagnostics)
+
+    def publisher(self, name: str) -> Any:
+        """Create the publisher of a row of the topic table."""
+        row = topic(name)
+        return self.create_publisher(
+            message_class(row.type), self._path(row), publisher_qos(row, self.graph.is_lockstep)
+        )
+
+    def subscribe(self, name: str, callback: Callable[[Any], None], camera: str = "") -> Any:
+        """Subscribe to a row of the topic table; an exception in `callback` becomes this node's fault."""
+        row = topic(name)
+        path = self._path(row, camera)
+
+        def counted(message: Any) -> None:
+            self._received[path] = self._received.get(path, 0) + 1
+            callback(message)
+
+        return self.create_subscription(
+            message_class(row.type), path, self.guarded(counted), subscription_qos(row, self.graph.is_lockstep)
+        )
+
+    def serve(self, type_: Any, name: str, callback: Any) -> Any:
+        """Offer a service in a reentrant group, so that a long answer does not stop the node's other callbacks."""
+        return self.create_service(type_, name, callback, callback_group=ReentrantCallbackGroup())
+
+    def serve_integer(self, name: str, take: Callable[[int], None]) -> None:
+        """Offer `<node>/set_parameters` for the one integer parameter `name`; `take` gets each new value."""
+
+        def answer(request: Any, response: Any) -> Any:
+            for parameter in request.parameters:
+                if parameter.name == name:
+                    take(int(parameter.value.integer_value))
+                    response.results.append(SetParametersResult(successful=True))
+                else:
+                    reason = f"{self.get_name()} has no parameter {parameter.name!r}, only {name!r}."
+                    response.results.append(SetParametersResult(successful=False, reason=reason))
+            return response
+
+        self.serve(SetParameters, f"{self.get_name()}/set_parameters", answer)
+
+    def guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """Wrap a callback: what it raises ends in `on_fault`, never in the executor."""
+
+        def run(*arguments: Any) -> None:
+            try:
+                callback(*arguments)
+            except Exception as error:  # noqa: BLE001 - an unknown error must stop the motion, not the node
+                self.fault = f"{type(error).__name__}: {error}"
+                self.get_logger().error(f"{self.fault}\n{traceback.format_exc()}")
+                self.on_fault(self.fault)
+
+        return run
+
+    def on_fault(self, what: str) -> None:
+        """React to an error in a callback; nodes that move something stop it here."""
+
+    def stop(self) -> None:
+        """Leave the world in a safe state; called once before the node is destroyed."""
+
+    def status(self) -> dict[str, str]:
+        """Return what `/diagnostics` should tell of this node, beside the counts of messages."""
+        return {}
+
+    def _path(self, row: Topic, camera: str = "") -> str:
+        if row.scope == "global":
+            return row.name
+        return f"/{(camera or self._camera) if row.scope == 'camera' else self.graph.arm}/{row.name}"
+
+    def _publish_diagnostics(self) -> None:
+        values = self.status() | {f"received {path}": str(n) for path, n in self._received.items()}
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.ERROR if self.fault else DiagnosticStatus.OK,
+            name=self.get_fully_qualified_name(),
+            message=self.fault or "running",
+            values=[KeyValue(key=k, value=v) for k, v in values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def spin(node: NudgeNode, should_stop: Callable[[], bool]) -> None:
+    """Spin `node` on an executor of its own until `should_stop()`; then stop and destroy it."""
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    try:
+        while not should_stop():
+            executor.spin_once(timeout_sec=0.1)
+        node.stop()
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+
+
+def run_node(build: Callable[[], NudgeNode]) -> int:
+    """Be a node's process: build it, spin until SIGINT or SIGTERM, leave cleanly. Returns the exit code."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    # rclpy's own handlers end in an RCLError in some of the SIGTERMs
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        spin(build(), stop.is_set)
+    finally:
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,293 @@
+"""The robot over ROS 2 as the environment sees it: the actor's node."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import Trigger
+
+from robot import observe
+from robot.actions import ActionMap
+from robot.clock import to_ns
+from robot.errors import RobotError
+from robot.nodes import messages
+from robot.nodes.base import Graph, NudgeNode
+from robot.nodes.join import StampJoin
+from robot.nodes.reset import seed_parameter
+from robot.topics import topic
+from robot.types import ROLES, Decision, Label, Outcome, Source
+
+STATES = {
+    "joints": "joint_states",
+    "pose": "current_pose",
+    "twist": "current_twist",
+    "wrench": "external_wrench",
+    "socket": "tracker/socket_pose",
+}
+"""What an observation is made of, beside images."""
+
+READY_TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 30.0
+
+
+class RosRobot(NudgeNode):
+    """A RobotPort whose every motion goes over topics.
+
+    Single-threaded: it spins itself while it waits, so that nothing happens behind the loop's back.
+
+    Args:
+        cameras: camera namespaces whose `policy/image` belong to the observation.
+        has_truth: take `sim/state` for the judge (simulation only; never part of an observation).
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        actions: ActionMap,
+        cameras: tuple[str, ...],
+        has_truth: bool,
+        context: Context | None = None,
+    ) -> None:
+        super().__init__("actor", graph, context=context)
+        self.role = "watch"
+        self._is_closed = False
+        self._actions = actions
+        self._cameras = cameras
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self)
+        streams = (*STATES, *cameras, *(("truth",) if has_truth else ()))
+        self._observations = StampJoin(streams)
+        self._answers = StampJoin(("intervention", "joy"))
+        self._streams = streams
+        self._newest: dict[str, Any] = {}
+        self._row: dict[str, Any] | None = None
+        self._answer: dict[str, Any] | None = None
+        self._pose: Any = None
+        self._stamp_ns = 0
+        self._episode_step = 0
+        self._label = Label.NONE
+        self._deadline = 0.0
+        for name, row in STATES.items():
+            self.subscribe(row, partial(self._take, name))
+        for camera in cameras:
+            self.subscribe("policy/image", partial(self._take, camera), camera=camera)
+        if has_truth:
+            self.subscribe("sim/state", partial(self._take, "truth"))
+        self.subscribe("intervention", partial(self._take_answer, "intervention"))
+        self.subscribe("teleop/joy", partial(self._take_answer, "joy"))
+        self._outputs = {
+            n: self.publisher(n) for n in ("policy/target_pose", "policy/action", "policy/info", "episode/event")
+        }
+        self._triggers: dict[str, Any] = {
+            n: self.create_client(Trigger, n) for n in ("reset/reset", "mux/episode_end", "arm/hold")
+        }
+        self._seed: Any = self.create_client(SetParameters, "reset/set_parameters")
+
+    def wait_until_ready(self) -> None:
+        """Wait until every publisher, subscriber and service that a session needs is there.
+
+        Raises:
+            RobotError: after 20 s, naming what is silent.
+        """
+        self._wait(lambda: not self._absent(), READY_TIMEOUT_S, lambda: f"missing: {', '.join(self._absent())}")
+
+    def reset(self, seed: int) -> Outcome:
+        """Reset by the reset node; returns the first observation of the episode.
+
+        Raises:
+            RobotError: the reset failed or did not answer; the mux then has a latched fault.
+        """
+        self._end_episode()
+        self._call(self._seed, seed_parameter("episode_seed", seed), "reset/set_parameters")
+        answer = self._call(self._triggers["reset/reset"], Trigger.Request(), "reset/reset")
+        if not answer.success:
+            raise RobotError(answer.message)
+        self._episode_step = 0
+        self._label = Label.NONE
+        self._publish_event("start", seed=seed)
+        row = self._observe(int(answer.message))
+        self._deadline = time.monotonic()
+        return self._outcome(row, np.zeros(self._actions.size, np.float32), Source.RESET)
+
+    def step(self, decision: Decision) -> Outcome:
+        """Publish the decision for the present tick and return what came of it one period later.
+
+        Raises:
+            RobotError: a node fell silent; the sentence names the missing streams.
+        """
+        stamp_ns = self._stamp_ns if self.graph.is_lockstep else int(self.get_clock().now().nanoseconds)
+        self._answer = None
+        self._publish_decision(decision, stamp_ns)
+        if self.graph.is_lockstep:
+            row = self._observe(stamp_ns + to_ns(self.graph.period_s))
+            self._wait(lambda: self._answer is not None, ANSWER_TIMEOUT_S, lambda: "missing: intervention or joy")
+        else:
+            row = self._observe_in_time()
+        self._episode_step += 1
+        return self._outcome(row, *self._executed())
+
+    def close(self) -> None:
+        """End the episode, let the arm hold, and leave the graph; may be called twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._end_episode()
+        except RobotError as error:
+            self.get_logger().warning(str(error))
+        self._executor.shutdown()
+        self.destroy_node()
+
+    def publish_event(self, event: str, **parts: Any) -> None:
+        """Tell every listener of `episode/event` (a JSON text)."""
+        self._publish_event(event, **parts)
+
+    def _publish_event(self, event: str, **parts: Any) -> None:
+        text = json.dumps({"event": event, "stamp_ns": self._stamp_ns, **parts})
+        self._outputs["episode/event"].publish(String(data=text))
+
+    def _end_episode(self) -> None:
+        self._call(self._triggers["mux/episode_end"], Trigger.Request(), "mux/episode_end")
+        self._call(self._triggers["arm/hold"], Trigger.Request(), "arm/hold")
+
+    def _publish_decision(self, decision: Decision, stamp_ns: int) -> None:
+        target = self._actions.target(messages.to_pose(self._pose), decision.action)
+        info = {
+            "step": float(self._episode_step),
+            "role": float(ROLES.index(self.role)),
+            "chunk_phase": float(decision.chunk_phase),
+            "weights_version": float(decision.weights_version),
+        }
+        info |= {f"base{i}": float(v) for i, v in enumerate(decision.base_action)}
+        info |= {f"residual{i}": float(v) for i, v in enumerate(decision.residual)}
+        publish = self._outputs
+        publish["policy/info"].publish(messages.from_named(info, stamp_ns))
+        frame = self.graph.base_frame
+        publish["policy/target_pose"].publish(messages.from_pose(target, stamp_ns, frame))
+        publish["policy/action"].publish(Float64MultiArray(data=[float(v) for v in decision.action]))
+
+    def _take(self, name: str, message: Any) -> None:
+        if not self.graph.is_lockstep:
+            self._newest[name] = message
+            return
+        row = self._observations.put(name, messages.stamp_of(message), message)
+        if row is not None:
+            self._row = row
+
+    def _take_answer(self, name: str, message: Any) -> None:
+        if name == "joy":
+            pressed = (Label.SUCCESS, Label.FAILURE, Label.DISCARD)
+            for label, is_down in zip(pressed, message.buttons[1:], strict=False):
+                self._label |= label if is_down else Label.NONE
+        if not self.graph.is_lockstep:
+            self._newest[name] = message
+            return
+        answer = self._answers.put(name, messages.stamp_of(message), message)
+        if answer is not None:
+            self._answer = answer
+
+    def _observe(self, stamp_ns: int) -> dict[str, Any]:
+        """Return the samples of every stream at `stamp_ns` (lockstep), or the newest (real time)."""
+        if not self.graph.is_lockstep:
+            self._wait(lambda: self._newest.keys() >= set(self._streams), ANSWER_TIMEOUT_S, lambda: "no states yet")
+            return dict(self._newest)
+
+        def is_there() -> bool:
+            return self._row is not None and messages.stamp_of(self._row["pose"]) >= stamp_ns
+
+        missing = self._observations.missing
+        self._wait(is_there, ANSWER_TIMEOUT_S, lambda: f"missing at this tick: {', '.join(missing(stamp_ns))}")
+        row, self._row = self._row, None
+        return row or {}
+
+    def _observe_in_time(self) -> dict[str, Any]:
+        self._deadline += self.graph.period_s
+        if self._deadline < time.monotonic() - self.graph.period_s:
+            self._deadline = time.monotonic()  # a missed deadline is not made up for by a burst
+        while (left := self._deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+        self._answer = {n: self._newest[n] for n in ("intervention", "joy") if n in self._newest}
+        return dict(self._newest)
+
+    def _executed(self) -> tuple[Any, Source, int]:
+        if not self._answer or "intervention" not in self._answer:
+            return np.zeros(self._actions.size, np.float32), Source.HOLD, 0
+        message = self._answer["intervention"]
+        executed = np.array(message.axes, np.float32)
+        return executed, Source(message.buttons[0]), int(message.buttons[1])
+
+    def _outcome(self, row: dict[str, Any], executed: Any, source: Source, reasons: int = 0) -> Outcome:
+        joints, truth = row["joints"], row.get("truth")
+        self._pose = row["pose"]
+        self._stamp_ns = messages.stamp_of(self._pose)
+        observation = observe.assemble(
+            np.array(joints.position),
+            np.array(joints.velocity),
+            messages.to_pose(row["pose"]),
+            messages.to_twist(row["twist"]),
+            messages.to_wrench(row["wrench"]),
+            messages.to_pose(row["socket"]),
+            {camera: messages.to_image(row[camera]) for camera in self._cameras},
+        )
+        stamps = dict(zip(observation, self._stamps(row), strict=True))
+        label, self._label = self._label, Label.NONE
+        return Outcome(
+            observation,
+            self._stamp_ns,
+            executed,
+            source,
+            label=label,
+            reasons=reasons,
+            stream_stamps_ns=stamps,
+            truth_success=None if truth is None else messages.to_named(truth)["is_inserted"] > 0.5,
+            is_aborted=self._is_stale(row),
+        )
+
+    def _stamps(self, row: dict[str, Any]) -> list[int]:
+        order = ("joints", "joints", "pose", "twist", "wrench", "socket", *self._cameras)
+        return [messages.stamp_of(row[name]) for name in order]
+
+    def _is_stale(self, row: dict[str, Any]) -> bool:
+        """Whether a stream is older than its row in the topic table allows (real time only)."""
+        if self.graph.is_lockstep:
+            return False
+        now_ns = self.get_clock().now().nanoseconds
+        limits = {name: topic(row_name).max_age_s for name, row_name in STATES.items()}
+        limits |= dict.fromkeys(self._cameras, topic("policy/image").max_age_s)
+        late = [n for n, limit in limits.items() if now_ns - messages.stamp_of(row[n]) > limit * 1e9]
+        if late:
+            self.get_logger().error(f"Stale: {', '.join(late)}; the episode is aborted.")
+        return bool(late)
+
+    def _absent(self) -> list[str]:
+        absent = [name for name, client in self._triggers.items() if not client.service_is_ready()]
+        if not self._seed.service_is_ready():
+            absent.append("reset/set_parameters")
+        for subscription in self.subscriptions:
+            if self.count_publishers(subscription.topic_name) == 0:
+                absent.append(subscription.topic_name)
+        for name in ("policy/target_pose", "policy/info"):
+            if self._outputs[name].get_subscription_count() == 0:
+                absent.append(f"a subscriber of {name}")
+        return absent
+
+    def _call(self, client: Any, request: Any, name: str) -> Any:
+        future = client.call_async(request)
+        self._wait(future.done, ANSWER_TIMEOUT_S, lambda: f"{name} did not answer")
+        return future.result()
+
+    def _wait(self, is_done: Callable[[], bool], timeout_s: float, what: Callable[[], str]) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not is_done():
+            if time.monotonic() > deadline:
+                raise RobotError(f"The robot fell silent for {timeout_s:.0f} s ({what()}); are all nodes running?")
+            self._executor.spin_once(timeout_sec=0.05)

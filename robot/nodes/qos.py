@@ -1,0 +1,33 @@
+"""Quality of service, in one place: publishers are reliable, so that every subscriber is compatible."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from robot.topics import Topic
+
+LOCKSTEP_DEPTH = 10
+"""In lockstep every sample counts: a lost one would stop the clock."""
+
+
+def publisher_qos(row: Topic, is_lockstep: bool) -> QoSProfile:
+    return QoSProfile(
+        depth=LOCKSTEP_DEPTH if is_lockstep else 1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if row.is_latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+COMMANDS = frozenset(
+    {"target_pose", "intervention", "policy/target_pose", "reset/target_pose", "teleop/twist", "teleop/joy", "e_stop"}
+)
+"""Rows that are taken reliably in real time too; states and images are best effort, the newest counts."""
+
+
+def subscription_qos(row: Topic, is_lockstep: bool) -> QoSProfile:
+    is_reliable = is_lockstep or row.is_latched or row.name in COMMANDS
+    return QoSProfile(
+        depth=LOCKSTEP_DEPTH if is_lockstep else 1,
+        reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if row.is_latched else DurabilityPolicy.VOLATILE,
+    )

@@ -1,0 +1,125 @@
+"""The reset node: lays out the scene (in simulation), homes, moves to the start pose, verifies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_interfaces.srv import SetParameters
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.context import Context
+from rclpy.parameter import Parameter
+from rclpy.task import Future
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from robot.errors import RobotError
+from robot.nodes import messages
+from robot.nodes.base import Graph, NudgeNode
+from robot.reset import ResetConfig, is_reached, next_target, start_pose
+
+
+def seed_parameter(name: str, seed: int) -> SetParameters.Request:
+    """Return the request that sets an integer parameter."""
+    parameter = Parameter(name, Parameter.Type.INTEGER, seed).to_parameter_msg()
+    return SetParameters.Request(parameters=[parameter])
+
+
+class ResetNode(NudgeNode):
+    """Offers `reset/reset` (Trigger), answered when the start pose is verified or the time is up.
+
+    The start pose and the scene follow from the parameter `episode_seed`, to be set before the call.
+    The answer's message is the stamp [ns] of the verified pose, or one sentence about what failed.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        config: ResetConfig,
+        q_home: tuple[float, float, float, float],
+        has_scene: bool,
+        context: Context | None = None,
+    ) -> None:
+        super().__init__("reset", graph, context=context)
+        self._config = config
+        self._q_home = q_home
+        self._has_scene = has_scene
+        self._seed = 0
+        self._pose: Any = None
+        self._pose_waiter: Future[Any] | None = None
+        self._wanted_ns = 0
+        self._is_busy = False
+        self._target = self.publisher("reset/target_pose")
+        self._state = self.publisher("reset/state")
+        self.subscribe("current_pose", self._on_pose)
+        group = ReentrantCallbackGroup()
+        self.serve_integer("episode_seed", self._on_seed)
+        self.serve(Trigger, "reset/reset", self._on_reset)
+        names = ("arm/home", "arm/hold", "mux/reset_begin", "mux/reset_done", "mux/reset_failed")
+        self._triggers: dict[str, Any] = {n: self.create_client(Trigger, n, callback_group=group) for n in names}
+        self._scene: Any = self.create_client(SetParameters, "arm/set_parameters", callback_group=group)
+        self._say("idle")
+
+    def _on_seed(self, seed: int) -> None:
+        self._seed = seed
+
+    async def _on_reset(self, request: Any, response: Any) -> Any:
+        if self._is_busy:
+            response.success, response.message = False, "a reset is under way already"
+            return response
+        self._is_busy = True
+        self._say("resetting")
+        try:
+            response.message = str(await self._reset(self._seed))
+            response.success = True
+            self._say("done")
+        except RobotError as error:
+            await self._triggers["mux/reset_failed"].call_async(Trigger.Request())
+            response.success, response.message = False, str(error)
+            self._say("failed")
+        finally:
+            self._is_busy = False
+        return response
+
+    async def _reset(self, seed: int) -> int:
+        await self._trigger("mux/reset_begin")
+        settled_ns = int(await self._trigger("arm/home"))
+        if self._has_scene:
+            await self._scene.call_async(seed_parameter("scene_seed", seed))
+            settled_ns = int(await self._trigger("arm/hold"))
+        T_base_start = start_pose(self._config, self._q_home, seed)
+        pose = await self._pose_since(settled_ns)
+        started_ns = messages.stamp_of(pose)
+        while not is_reached(self._config, messages.to_pose(pose), T_base_start):
+            stamp_ns = messages.stamp_of(pose)
+            if stamp_ns - started_ns > self._config.timeout_s * 1e9:
+                raise RobotError(f"Reset failed: the start pose was not reached in {self._config.timeout_s} s.")
+            target = next_target(self._config, messages.to_pose(pose), T_base_start)
+            self._target.publish(messages.from_pose(target, stamp_ns, self.graph.base_frame))
+            # a little slack: in real time the states come at 100 Hz, in lockstep once a period
+            pose = await self._pose_since(stamp_ns + round(0.95e9 * self.graph.period_s))
+        await self._trigger("mux/reset_done")
+        return messages.stamp_of(pose)
+
+    async def _trigger(self, name: str) -> str:
+        answer = await self._triggers[name].call_async(Trigger.Request())
+        if not answer.success:
+            raise RobotError(f"Reset failed: {name} answered {answer.message!r}.")
+        return str(answer.message)
+
+    async def _pose_since(self, stamp_ns: int) -> Any:
+        """Return the first pose whose stamp is not before `stamp_ns`, as soon as there is one."""
+        if self._pose is not None and messages.stamp_of(self._pose) >= stamp_ns:
+            return self._pose
+        self._wanted_ns = stamp_ns
+        self._pose_waiter = Future(executor=self.executor)
+        return await self._pose_waiter
+
+    def _on_pose(self, message: Any) -> None:
+        self._pose = message
+        waiter = self._pose_waiter
+        if waiter is not None and messages.stamp_of(message) >= self._wanted_ns:
+            self._pose_waiter = None
+            waiter.set_result(message)
+
+    def _say(self, state: str) -> None:
+        self._state.publish(String(data=state))

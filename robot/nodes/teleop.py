@@ -1,0 +1,75 @@
+"""The teleop node: what a person's hand does, as a twist, a dead-man and labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.context import Context
+from std_msgs.msg import Bool
+
+from robot.actions import ActionMap
+from robot.interfaces import DeviceSample
+from robot.local import Watcher
+from robot.nodes import messages
+from robot.nodes.base import Graph, NudgeNode
+from robot.nodes.join import StampJoin
+from robot.types import ROLES, Label
+
+RATE_HZ = 50.0
+
+
+class TeleopNode(NudgeNode):
+    """Asks `watcher` (a device, or a simulated person) once a tick in lockstep, at 50 Hz in real time.
+
+    In lockstep the tick is the policy's: a person reacts to what the robot is about to do, so the answer to the
+    stamp of `policy/info` carries that same stamp.
+    """
+
+    def __init__(self, graph: Graph, watcher: Watcher, actions: ActionMap, context: Context | None = None) -> None:
+        super().__init__("teleop", graph, context=context)
+        self._watcher = watcher
+        self._actions = actions
+        self._join = StampJoin(("info", "pose", "truth"))
+        self._newest: dict[str, Any] = {}
+        self._outputs = {n: self.publisher(n) for n in ("teleop/twist", "teleop/joy", "teleop/engaged")}
+        self.subscribe("sim/state", lambda m: self._take("truth", m))
+        self.subscribe("current_pose", lambda m: self._take("pose", m))
+        self.subscribe("policy/info", lambda m: self._take("info", m))
+        if not graph.is_lockstep:
+            self.create_timer(1.0 / RATE_HZ, self.guarded(self._tick))
+
+    def _take(self, name: str, message: Any) -> None:
+        if not self.graph.is_lockstep:
+            self._newest[name] = message
+            return
+        row = self._join.put(name, messages.stamp_of(message), message)
+        if row is not None:
+            self._answer(row)
+
+    def _tick(self) -> None:
+        if self._newest.keys() >= {"pose", "truth", "info"}:
+            self._answer(self._newest)
+
+    def _answer(self, row: dict[str, Any]) -> None:
+        info = messages.to_named(row["info"])
+        stamp_ns = messages.stamp_of(row["pose"])
+        sample = self._watcher.sample(
+            messages.to_named(row["truth"]),
+            messages.to_pose(row["pose"]),
+            stamp_ns,
+            int(info["step"]),
+            ROLES[int(info["role"])],
+        )
+        self._publish(sample, stamp_ns)
+
+    def _publish(self, sample: DeviceSample, stamp_ns: int) -> None:
+        twist = self._actions.twist_from_axes(sample.axes, self.graph.period_s)
+        buttons = (
+            int(sample.is_engaged),
+            int(Label.SUCCESS in sample.label),
+            int(Label.FAILURE in sample.label),
+            int(Label.DISCARD in sample.label),
+        )
+        self._outputs["teleop/twist"].publish(messages.from_twist(twist, stamp_ns, self.graph.base_frame))
+        self._outputs["teleop/joy"].publish(messages.from_axes(sample.axes, buttons, stamp_ns))
+        self._outputs["teleop/engaged"].publish(Bool(data=sample.is_engaged))
