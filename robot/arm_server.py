@@ -200,7 +200,7 @@ class ArmServer:
         state, dynamics = self._measured()
         J = dynamics.jacobian
         # tau = J^T w has one solution w of least squares, exact where the arm is not singular
-        wrench = np.linalg.solve(J @ J.T + 1e-9 * np.eye(6), J @ self._tau_external)
+        wrench = np.asarray(np.linalg.solve(J @ J.T + 1e-9 * np.eye(6), J @ self._tau_external), dtype=np.float64)
         return ArmSnapshot(state.stamp_ns, state.q, state.dq, dynamics.T_base_tool, J @ state.dq, wrench, self._tau)
 
     @property

@@ -1,0 +1,60 @@
+"""What the simulated operator is like: skill, reaction time, and its rules for taking over and letting go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robot.settings import Settings, setting
+
+
+@dataclass(frozen=True)
+class OperatorConfig(Settings):
+    """The person at the input device; the defaults are a practised one."""
+
+    action_scale_m: float = setting(
+        0.02, "Way of the tool's target per control period at full deflection.", unit="m", low=1e-3, high=0.1
+    )
+    action_scale_rad: float = setting(
+        0.1, "Turn of the tool's target per control period at full deflection.", unit="rad", low=1e-3, high=1.0
+    )
+    speed: float = setting(0.7, "Deflection at which it moves through free space.", low=0.1, high=1.0)
+    motion_noise: float = setting(
+        0.08, "Unsteadiness of the hand, in deflection (standard deviation).", low=0.0, high=0.5
+    )
+    aim_error_m: float = setting(
+        0.0004, "How badly it judges where the hole is, per axis and episode.", unit="m", low=0.0, high=0.01
+    )
+    aim_error_rad: float = setting(
+        0.01, "How badly it judges the hole's yaw, per episode.", unit="rad", low=0.0, high=0.3
+    )
+    carelessness: float = setting(
+        0.1, "Share of episodes in which it aims three times worse and reacts half as fast.", low=0.0, high=1.0
+    )
+    reaction_time_s: float = setting(0.3, "From seeing a reason to acting on it.", unit="s", low=0.0, high=5.0)
+    approach_height_m: float = setting(
+        0.012, "Height over the mouth at which it stops to align.", unit="m", low=0.002, high=0.1
+    )
+    aligned_m: float = setting(0.0012, "It descends when it sees less error than this.", unit="m", low=1e-4, high=0.01)
+    aligned_rad: float = setting(0.04, "The same for yaw.", unit="rad", low=0.001, high=0.3)
+    push: float = setting(0.5, "Deflection with which it pushes down.", low=0.05, high=1.0)
+    search_m: float = setting(0.003, "Radius of its search when the peg sits on the rim.", unit="m", low=0.0, high=0.01)
+    success_depth_m: float = setting(
+        0.02, "Depth at which the peg is in; the same as the simulation's.", unit="m", low=0.001, high=0.05
+    )
+    stuck_s: float = setting(1.5, "Takes over when nothing has got better for this long.", unit="s", low=0.1, high=30.0)
+    progress_m: float = setting(
+        0.001, "What counts as better: this much nearer to the bottom of the hole.", unit="m", low=1e-4, high=0.05
+    )
+    drift_m: float = setting(
+        0.008,
+        "Takes over when the peg moves this far off the hole's axis, near the mouth.",
+        unit="m",
+        low=1e-3,
+        high=0.1,
+    )
+    time_budget_s: float = setting(
+        5.0, "Takes over when an episode has lasted this long.", unit="s", low=0.1, high=120.0
+    )
+    release_depth_m: float = setting(
+        0.008, "Lets go once the peg is this deep in the hole.", unit="m", low=0.0, high=0.05
+    )
