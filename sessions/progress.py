@@ -97,7 +97,7 @@ def _bar(stream: TextIO) -> Bar:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=Console(file=stream),
         refresh_per_second=4,
     )

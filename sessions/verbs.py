@@ -1,0 +1,181 @@
+"""The table of `nudge`'s verbs: what each does, its options and the module that runs it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb of the command line.
+
+    Attributes:
+        module: imported when the verb runs; has `run(arguments: argparse.Namespace) -> int`.
+        summary: one line for the list of verbs.
+        about: what it does, for its own help.
+        examples: command lines, for its own help.
+        options: adds the verb's own options to its parser.
+        has_config: whether it takes --config and `key=value` overrides.
+        go_on: how to go on after Ctrl-C; `{run}` is the run directory.
+    """
+
+    module: str
+    summary: str
+    about: str
+    examples: tuple[str, ...]
+    options: Callable[[argparse.ArgumentParser], None]
+    has_config: bool = True
+    go_on: str = ""
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1; found {number}")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**31:
+        raise argparse.ArgumentTypeError(f"must lie in [0, 2^31); found {number}")
+    return number
+
+
+_count.__name__ = _seed.__name__ = "whole number"
+
+
+def _run_directory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", type=Path, metavar="DIR", help="run directory, made where missing (default: runs/...)")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="seed of everything random (default: the config's)")
+
+
+def _realtime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--realtime", action="store_true", help="nodes run on timers; without it, in lockstep")
+
+
+def _episodes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--episodes", type=_count, metavar="N", help="how many episodes (default: the config's)")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    _run_directory(parser)
+    _realtime(parser)
+    parser.add_argument("--quick", action="store_true", help="a short version of everything, in about 3 minutes")
+    parser.add_argument("--resume", action="store_true", help="go on in --run DIR after its last finished phase")
+
+
+def _up(parser: argparse.ArgumentParser) -> None:
+    _run_directory(parser)
+    _realtime(parser)
+
+
+def _record(parser: argparse.ArgumentParser) -> None:
+    _up(parser)
+    _episodes(parser)
+
+
+def _finetune(parser: argparse.ArgumentParser) -> None:
+    _record(parser)
+    parser.add_argument("--resume", action="store_true", help="go on from the last acknowledged step in --run DIR")
+
+
+def _evaluate(parser: argparse.ArgumentParser) -> None:
+    _record(parser)
+    choices = ("base", "final")
+    parser.add_argument("--policy", choices=choices, default="final", help="which policy (default: %(default)s)")
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    _run_directory(parser)
+    parser.add_argument("--store", type=Path, metavar="PATH", help="store to replay from (default: the run's)")
+    parser.add_argument("--episode", type=int, metavar="I", help="index of the episode (default: chosen)")
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", type=Path, metavar="DIR", default=Path("runs"), help="where runs will be written")
+
+
+def _store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("ls", "info"), help="ls: one line a store; info: everything about one store")
+    parser.add_argument("path", type=Path, nargs="?", default=Path("runs"), help="a store, or a folder to look through")
+
+
+VERBS: dict[str, Verb] = {
+    "demo": Verb(
+        "sessions.demo",
+        "the whole story on the simulated arm, with a report at its end",
+        "Brings the nodes up, records demonstrations, clones a base policy, finetunes a residual while the simulated\n"
+        "operator intervenes, evaluates before and after, replays an episode and writes report.html.",
+        ("nudge demo", "nudge demo --quick --seed 1"),
+        _demo,
+        go_on="nudge demo --resume --run {run}",
+    ),
+    "up": Verb(
+        "sessions.up",
+        "start the ROS 2 nodes of a robot and leave them running",
+        "Starts every node as its own process and watches them until Ctrl-C.",
+        ("nudge up --realtime",),
+        _up,
+        go_on="nudge up",
+    ),
+    "record": Verb(
+        "sessions.record",
+        "record teleoperated demonstrations into a store",
+        "Records episodes into DIR/demos.zarr; a store that is already there grows.",
+        ("nudge record --run runs/peg --episodes 20",),
+        _record,
+        go_on="nudge record --run {run}",
+    ),
+    "pretrain": Verb(
+        "sessions.pretrain",
+        "clone a base policy from the demonstrations of a run",
+        "Fits an action-chunked policy to DIR/demos.zarr and writes it to DIR/base.",
+        ("nudge pretrain --run runs/peg",),
+        _run_directory,
+        go_on="nudge pretrain --run {run}",
+    ),
+    "finetune": Verb(
+        "sessions.finetune",
+        "a finetuning session on the robot: actor, learner and a person who intervenes",
+        "Learns a residual on top of DIR/base; every acknowledged step is in DIR/online.zarr.",
+        ("nudge finetune --run runs/peg", "nudge finetune --run runs/peg --resume"),
+        _finetune,
+        go_on="nudge finetune --resume --run {run}",
+    ),
+    "evaluate": Verb(
+        "sessions.evaluate",
+        "evaluate without interventions, judged independently",
+        "Runs the policy deterministically on fixed seeds and writes its success rate with a 95% interval.",
+        ("nudge evaluate --run runs/peg --episodes 50", "nudge evaluate --run runs/peg --policy base"),
+        _evaluate,
+        go_on="nudge evaluate --run {run}",
+    ),
+    "replay": Verb(
+        "sessions.replay",
+        "replay a recorded episode in simulation and measure the difference",
+        "Sends the executed actions of one episode through a fresh simulation and compares the paths.",
+        ("nudge replay --run runs/peg", "nudge replay --run runs/peg --store runs/peg/demos.zarr --episode 3"),
+        _replay,
+        go_on="nudge replay --run {run}",
+    ),
+    "doctor": Verb(
+        "sessions.doctor",
+        "check this machine and say what to do about each finding",
+        "Checks Python, packages, name collisions, the ROS domain, rendering, disk, shared memory and clock.",
+        ("nudge doctor", "nudge doctor --json"),
+        _doctor,
+        has_config=False,
+    ),
+    "store": Verb(
+        "sessions.store_cli",
+        "list stores, or show what one holds",
+        "Shows the stores below a folder (ls), or everything about one (info). Never changes a store.",
+        ("nudge store ls runs", "nudge store info runs/peg/demos.zarr"),
+        _store,
+        has_config=False,
+    ),
+}

@@ -1,0 +1,98 @@
+"""Each check of the doctor bites on the trouble it is there for."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+
+import pytest
+
+from robot.errors import RobotError
+from sessions import checks
+from sessions.domains import busy_domains, free_domain, udp_ports
+
+
+def test_a_foreign_owner_of_a_package_name_fails_and_is_named() -> None:
+    findings = checks.collisions({"robot": ["nudge-robot", "robotframework"], "teleop": ["teleop"]})
+    assert [f.status for f in findings] == ["fail", "fail"]
+    assert "'robot' is also owned by robotframework" in findings[0].found
+    assert "pip uninstall teleop" in findings[1].advice
+
+
+def test_our_own_names_and_ros_2s_launch_are_no_collision() -> None:
+    owners = {"robot": ["nudge-robot"], "launch": ["launch"], "numpy": ["numpy"]}
+    assert [f.status for f in checks.collisions(owners)] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [((3, 10), "fail"), ((3, 11), "ok"), ((3, 12), "ok"), ((3, 13), "fail")]
+)
+def test_only_the_supported_pythons_pass(version: tuple[int, int], status: str) -> None:
+    assert checks.python(version).status == status
+
+
+def test_a_domain_with_a_participant_is_busy() -> None:
+    ports = {7400 + 250 * 3 + 10, 22, 7400 + 250 * 7}
+    assert busy_domains(ports) == {3, 7}
+    assert checks.domain({"ROS_DOMAIN_ID": "3"}, ports).status == "warn"
+    assert checks.domain({"ROS_DOMAIN_ID": "4"}, ports).status == "ok"
+    assert checks.domain({}, {7410}).status == "warn"
+
+
+@pytest.mark.parametrize("text", ["-1", "233", "home", ""])
+def test_an_impossible_domain_fails(text: str) -> None:
+    assert checks.domain({"ROS_DOMAIN_ID": text}, ()).status == "fail"
+
+
+def test_the_next_free_domain_is_taken_and_wraps_around() -> None:
+    assert free_domain({7400 + 250 * 101}, preferred=101) == 0
+    assert free_domain({7410, 7660}, preferred=0) == 2
+
+
+def test_no_free_domain_is_one_sentence() -> None:
+    with pytest.raises(RobotError, match="No ROS domain is free: 0 to 101"):
+        free_domain({7400 + 250 * domain for domain in range(102)})
+
+
+def test_ephemeral_ports_of_other_programs_are_not_taken_for_domains() -> None:
+    assert busy_domains({33834, 65535}) == set()
+
+
+def test_ports_are_read_from_the_kernels_table(tmp_path: Path) -> None:
+    row = "  57: 0100007F:1CF2 00000000:0000 07 00000000:00000000 00:00000000 00000000  0 0 99 2 0 0\n"
+    (tmp_path / "udp").write_text("  sl  local_address rem_address\n" + row)
+    assert udp_ports([tmp_path / "udp", tmp_path / "none"]) == {7410}
+
+
+def test_shared_memory_of_dead_processes_is_told_from_that_of_living_ones(tmp_path: Path) -> None:
+    for name in ("fastdds_aa", "fastdds_aa_el", "fastdds_port7411", "sem.fastdds_port7411_mutex", "other"):
+        (tmp_path / name).write_bytes(b"x")
+    dead = checks.leftovers(tmp_path, used={"fastdds_aa"})
+    assert [path.name for path in dead] == ["fastdds_port7411", "sem.fastdds_port7411_mutex"]
+
+
+def test_a_segment_that_this_process_maps_is_in_use() -> None:
+    path = Path("/dev/shm") / f"fastdds_test_{os.getpid()}"
+    path.write_bytes(b"\0" * 4096)
+    try:
+        assert path in checks.leftovers(path.parent, checks.names_in_use(Path("/proc")))
+        with path.open("r+b") as file, mmap.mmap(file.fileno(), 0):
+            assert path not in checks.leftovers(path.parent, checks.names_in_use(Path("/proc")))
+    finally:
+        path.unlink()
+
+
+def test_many_leftovers_are_worth_a_warning(tmp_path: Path) -> None:
+    for number in range(201):
+        (tmp_path / f"fastdds_{number}").touch()
+    assert checks.shared_memory(checks.leftovers(tmp_path, set())).status == "warn"
+    assert checks.shared_memory([]).status == "ok"
+
+
+def test_a_run_directory_that_does_not_exist_yet_is_judged_by_its_parent(tmp_path: Path) -> None:
+    assert str(tmp_path) in checks.disk(tmp_path / "runs" / "new").found
+
+
+def test_one_core_is_worth_a_warning() -> None:
+    assert (checks.cores(1).status, checks.cores(2).status) == ("warn", "ok")
