@@ -112,7 +112,9 @@ class LocalRobot:
     def _sample(self, situation: Situation) -> DeviceSample | None:
         if self._operator is None:
             return None
-        return self._operator.sample(self._world.truth(), situation.T_base_tool, situation.now_ns, self._episode_step)
+        return self._operator.sample(
+            self._world.truth(), situation.T_base_tool, situation.now_ns, self._episode_step, self.role
+        )
 
     def _situation(self) -> Situation:
         now = self._server.snapshot()
