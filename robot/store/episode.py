@@ -13,7 +13,7 @@ from robot.store.tables import Tables
 from robot.types import Observation, Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Episode:
     """One committed episode of `length` T steps; all arrays are the caller's own, time first.
 

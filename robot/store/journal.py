@@ -72,7 +72,6 @@ class JournalWriter:
         self._is_synced = is_synced
         self._buffer = bytearray(_RECORD.size + row.itemsize)
         self._row = np.frombuffer(self._buffer, row, count=1, offset=_RECORD.size)
-        self._count = 0
         text = json.dumps(asdict(header), sort_keys=True).encode()
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self._length = 0
@@ -81,6 +80,7 @@ class JournalWriter:
         except OSError:
             self.remove()
             raise
+        self._start = self._length
 
     @property
     def row(self) -> NDArray[np.void]:
@@ -88,12 +88,12 @@ class JournalWriter:
         return self._row
 
     def append(self, kind: int) -> None:
-        """Write `row` as one record; after an OSError the file ends where it ended before."""
+        """Write `row` as one record; after any exception the next one takes its place."""
         view = memoryview(self._buffer)
-        checksum = zlib.crc32(view[_RECORD.size :], zlib.crc32(_KIND.pack(kind, self._count)))
-        _RECORD.pack_into(self._buffer, 0, kind, self._count, checksum)
+        number = (self._length - self._start) // len(view)
+        checksum = zlib.crc32(view[_RECORD.size :], zlib.crc32(_KIND.pack(kind, number)))
+        _RECORD.pack_into(self._buffer, 0, kind, number, checksum)
         self._write(view)
-        self._count += 1
 
     def sync(self) -> None:
         """Flush the file to the disk."""
@@ -111,17 +111,13 @@ class JournalWriter:
         self._path.unlink(missing_ok=True)
 
     def _write(self, content: bytes | memoryview) -> None:
-        view = memoryview(content)
-        try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-            if self._is_synced:
-                os.fsync(self._descriptor)
-        except OSError:
-            os.ftruncate(self._descriptor, self._length)
-            os.lseek(self._descriptor, self._length, os.SEEK_SET)
-            raise
-        self._length += len(content)
+        # At a stated place, and the length moves last: neither a full disk nor Ctrl-C leaves bytes in between.
+        done = 0
+        while done < len(content):
+            done += os.pwrite(self._descriptor, memoryview(content)[done:], self._length + done)
+        if self._is_synced:
+            os.fsync(self._descriptor)
+        self._length += done
 
 
 def read_journal(path: Path, row: np.dtype[np.void]) -> JournalContent:

@@ -95,7 +95,7 @@ class Tables:
             committed = int(np.argmax(chunk < 0)) if np.any(chunk < 0) else len(chunk)
             known.append(chunk[:committed])
             start += committed
-            if committed < len(chunk) or len(chunk) == 0:
+            if committed < len(chunk):
                 break
         self._known = np.concatenate(known)
         return self._known
@@ -112,6 +112,8 @@ class Tables:
         """
         ends = self.ends()
         count, start = len(ends), int(ends[-1]) if len(ends) else 0
+        if header.index < count:
+            return header.index  # committed before, by a call that failed after its commit point
         with Batch(is_synced) as batch:
             for name, chunks in self.data.items():
                 chunks.stage_rows(batch, start, steps[name])
