@@ -162,13 +162,14 @@ class Learner:
         at least as high as the residual's own (Nair et al. 2018, equation 4).
         """
         bound = self.actor.bound
-        shown = (batch.action - batch.base).clamp(-bound, bound)
+        rows = torch.nonzero(batch.is_human)[:, 0]
+        people = TensorBatch(*(column.index_select(0, rows) for column in batch))
+        shown = (people.action - people.base).clamp(-bound, bound)
         with torch.no_grad():
-            better = self.value(views, batch, compose(batch.base, shown)) >= q
-            chosen = (batch.is_human & better).float()
-            people = batch.is_human.float().sum().clamp(min=1.0)
-        error = (((u - shown) / bound) ** 2).mean(dim=1)
-        return (error * chosen).sum() / people, chosen.sum() / people
+            chosen = (self.value(views, people, compose(people.base, shown)) >= q[rows]).float()
+        error = (((u[rows] - shown) / bound) ** 2).mean(dim=1)
+        count = max(len(rows), 1)
+        return (error * chosen).sum() / count, chosen.sum() / count
 
     def value(self, views: Views, batch: TensorBatch, action: Tensor) -> Tensor:
         """Return the ensemble's mean Q (B,) of `action` (B, A)."""
