@@ -1,6 +1,7 @@
 """The running episode on disk: an append-only file of checksummed records of one size, without pickle.
 
-Header:  magic (8 bytes), length and crc32 of the JSON text that follows (schema digest, episode, seed, attributes).
+Header:  magic (8 bytes), length and crc32 of the JSON text that follows, crc32 of these three, then the text (schema
+         digest, episode, seed, attributes).
 Record:  kind (u32: step or final), number within the file (u32), crc32 of kind, number and row (u32), row.
 A row is one structured numpy value (`Schema.row`), images included.
 """
@@ -21,7 +22,8 @@ from robot.errors import StoreError
 
 MAGIC = b"NUDGEJ\x00\x01"
 STEP, FINAL = 1, 2
-_HEADER = struct.Struct("<8sII")
+_PREFIX = struct.Struct("<8sII")
+_HEADER = struct.Struct("<8sIII")
 _KIND = struct.Struct("<II")
 _RECORD = struct.Struct("<III")
 
@@ -76,7 +78,8 @@ class JournalWriter:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self._length = 0
         try:
-            self._write(_HEADER.pack(MAGIC, len(text), zlib.crc32(text)) + text)
+            prefix = _PREFIX.pack(MAGIC, len(text), zlib.crc32(text))
+            self._write(prefix + struct.pack("<I", zlib.crc32(prefix)) + text)
         except OSError:
             self.remove()
             raise
@@ -150,17 +153,20 @@ def read_journal(path: Path, row: np.dtype[np.void]) -> JournalContent:
 
 
 def _read_header(path: Path, content: bytes) -> tuple[EpisodeHeader | None, int]:
-    if not MAGIC.startswith(content[: len(MAGIC)]):
-        raise StoreError(f"{path} does not start like a journal; move it away to use the store without it.")
+    damaged = StoreError(
+        f"The header of the journal {path} is damaged; move the file away to use the store without its episode."
+    )
+    if not content.startswith(MAGIC[: len(content)]):
+        raise damaged
     if len(content) < _HEADER.size:
         return None, 0
-    _, length, checksum = _HEADER.unpack_from(content)
+    _, length, text_checksum, prefix_checksum = _HEADER.unpack_from(content)
+    if zlib.crc32(content[: _PREFIX.size]) != prefix_checksum:
+        raise damaged
     start = _HEADER.size + length
     if len(content) < start:
         return None, 0
     text = content[_HEADER.size : start]
-    if zlib.crc32(text) != checksum:
-        raise StoreError(
-            f"The header of the journal {path} is damaged; move it away to use the store without its episode."
-        )
+    if zlib.crc32(text) != text_checksum:
+        raise damaged
     return EpisodeHeader(**json.loads(text)), start
