@@ -69,7 +69,8 @@ class RobotSpec:
             spec.check(key, np.asarray(observation[key]))
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        """Return JSON text that keeps the order of the keys, since `state_keys` depends on it."""
+        return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(text: str) -> RobotSpec:
@@ -80,8 +81,9 @@ class RobotSpec:
         return RobotSpec(raw["name"], keys, tuple(raw["action_axes"]), tuple(raw["action_scale"]), raw["period_s"])
 
     def digest(self) -> str:
-        """Return 16 hex digits that differ whenever any part of the spec does."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+        """Return 16 hex digits that differ whenever any part of the spec does, the order of keys apart."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _first_bad(value: np.ndarray) -> list[int]:

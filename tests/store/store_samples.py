@@ -17,9 +17,10 @@ ENDS = ("success", "failure", "truncated", "aborted")
 
 def robot(image_size: int = 8, name: str = "test_arm/peg") -> RobotSpec:
     """A robot with two state keys and, unless `image_size` is 0, one camera."""
-    keys = {"tool_pose": ArraySpec((7,), "float32", "m", "base"), "wrench": ArraySpec((6,), "float32", "N", "base")}
+    keys = {"tool_pose": ArraySpec((7,), "float32", "m", "base")}
     if image_size:
         keys["images/front"] = ArraySpec((image_size, image_size, 3), "uint8", "RGB", "front_optical_frame")
+    keys["wrench"] = ArraySpec((6,), "float32", "N", "base")
     return RobotSpec(name, keys, ("x", "y", "rz"), (0.02, 0.02, 0.1), 0.1)
 
 

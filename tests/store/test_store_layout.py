@@ -44,6 +44,9 @@ def test_plain_zarr_reads_executed_actions_by_episode_ends(tmp_path: Path) -> No
         np.testing.assert_array_equal(root["data/action"][start:end], executed)
         images = np.stack([step.observation["images/front"] for step in plain.steps])
         np.testing.assert_array_equal(root["data/images/front"][start:end], images)
+    stamps = root["data/stream_stamps_ns"][:5]
+    for column, key in enumerate(root.attrs["streams"]):
+        assert stamps[:, column].tolist() == [step.stream_stamps_ns.get(key, -1) for step in model[0].steps]
     assert root["data/tool_pose"].attrs.asdict() == {"unit": "m", "frame": "base"}
     assert root["meta/episodes/is_success"][:].tolist() == [True] * 3
     assert root["meta/final/wrench"][1].tolist() == model[1].final.observation["wrench"].tolist()  # type: ignore[union-attr]
@@ -54,6 +57,7 @@ def test_the_spec_and_what_was_given_at_creation_come_back(tmp_path: Path) -> No
     store(tmp_path / "a.zarr", ())
     reader = StoreReader.open(tmp_path / "a.zarr")
     assert reader.spec == SPEC
+    assert reader.spec.state_keys == SPEC.state_keys == ("tool_pose", "wrench")
     assert reader.attributes == {"code": "1"}
     assert (len(reader), reader.refresh(), reader.steps) == (0, 0, 0)
     with pytest.raises(IndexError, match="Episode 0 of 0"):
@@ -142,7 +146,8 @@ def test_check_names_every_kind_of_damage(tmp_path: Path) -> None:
     root["data/action"][6, 1] = np.nan
     root["data/stamp_ns"][9] = root["data/stamp_ns"][10]
     root["meta/episodes/is_truncated"][2] = True
-    root["data/stream_stamps_ns"][0, 1] = root["data/stamp_ns"][0] + 1
+    column = root.attrs["streams"].index("wrench")
+    root["data/stream_stamps_ns"][0, column] = root["data/stamp_ns"][0] + 1
     assert check(path) == [
         "Episode 0: wrench of step 0 was captured after the step's own stamp.",
         "Episode 1: the executed action of step 1 is not finite.",
