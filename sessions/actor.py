@@ -1,0 +1,188 @@
+"""The actor's process: plays the episodes of one phase over ROS 2 and records them."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from robot.env import RobotEnv
+from robot.errors import NudgeError, RobotError
+from robot.interfaces import Policy
+from robot.loop import EpisodeSummary, HoldPolicy, run_episode
+from robot.store import StoreReader, StoreWriter
+from sessions import build
+from sessions.config import digest, load
+from sessions.processes import die_with_parent
+from sessions.run import Run
+from sessions.run_config import RunConfig
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What an actor does: who acts, what the person does, who judges, and under which seeds and name it is kept."""
+
+    name: str
+    store: str
+    seeds: str
+    role: str
+    policy: str
+    judge: str
+
+
+PHASES = {
+    phase.name: phase
+    for phase in (
+        Phase("record", "demos", "record", "demonstrate", "hold", "operator"),
+        Phase("evaluate_base", "eval_base", "evaluate", "watch", "base", "truth"),
+        Phase("finetune", "online", "finetune", "supervise", "residual", "operator"),
+        Phase("evaluate_final", "eval_final", "evaluate", "watch", "final", "truth"),
+    )
+}
+
+
+class Actor:
+    """Plays episodes of a phase until there are enough of them, or (finetuning) enough steps."""
+
+    def __init__(self, run: Run, phase: Phase, is_realtime: bool) -> None:
+        self._run, self._phase, self._is_realtime = run, phase, is_realtime
+        self._config = run.config
+        self._policy = self._make_policy()
+        self._robot = build.ros_robot(self._config, is_realtime)
+        self._robot.role = phase.role
+        self._env = RobotEnv(self._robot, build.robot_spec(self._config), self._config.task.max_steps, phase.judge)
+
+    def play(self, episodes: int) -> None:
+        """Play until the store holds `episodes` episodes; for "finetune" until it holds `training.total_steps`."""
+        self._robot.wait_until_ready()
+        store = self._run.store(self._phase.store)
+        attributes = {"phase": self._phase.name, "config_digest": digest(self._config)}
+        try:
+            with StoreWriter.open(store, build.robot_spec(self._config), attributes) as writer:
+                index, steps = _progress(store)
+                while not self._is_enough(index, steps, episodes):
+                    waited_s = self._take_weights(index)
+                    summary = self._episode(writer, index)
+                    steps += summary.steps
+                    self._log(summary, index, steps, waited_s)
+                    index += 1
+        finally:
+            self._robot.close()
+
+    def _is_enough(self, index: int, steps: int, episodes: int) -> bool:
+        if self._phase.name == "finetune":
+            return steps >= self._config.training.total_steps
+        return index >= episodes
+
+    def _episode(self, writer: StoreWriter, index: int) -> EpisodeSummary:
+        seed = build.episode_seed(self._config, self._phase.seeds, index)
+        attributes: dict[str, str | int | float] = {
+            "phase": self._phase.name,
+            "operator": f"simulated/{self._phase.role}",
+            "safety_digest": digest(self._config.safety),
+        }
+        summary = run_episode(self._env, self._policy, writer, seed, attributes)
+        self._robot.publish_event("success" if summary.is_success else "end", steps=summary.steps)
+        return summary
+
+    def _make_policy(self) -> Policy:
+        if self._phase.policy == "hold":
+            return HoldPolicy(build.robot_spec(self._config).action_size)
+        base = build.base_policy(self._config, self._run.path)
+        if self._phase.policy == "base":
+            return base
+        from policies.residual import ResidualPolicy
+        from policies.weights import WeightsDirectory
+
+        weights = WeightsDirectory(self._run.path / "weights")
+        is_final = self._phase.policy == "final"
+        policy = ResidualPolicy(base, self._config.training.residual, weights, deterministic=is_final)
+        if is_final:
+            policy.load_weights(weights.latest())
+        return policy
+
+    def _take_weights(self, index: int) -> float:
+        """Load the weights for episode `index`; returns how long it waited for them.
+
+        In lockstep this is exactly version `index - version_lag`, so that a session repeats; in real time the newest.
+        """
+        if self._phase.policy != "residual":
+            return 0.0
+        from policies.residual import ResidualPolicy
+        from policies.weights import WeightsDirectory
+
+        started = time.monotonic()
+        session = self._config.session
+        weights = WeightsDirectory(self._run.path / "weights")
+        wanted = max(0, index - session.version_lag)
+        weights.wait_for(wanted, session.learner_timeout_s)
+        if isinstance(self._policy, ResidualPolicy):
+            self._policy.load_weights(max(wanted, weights.latest()) if self._is_realtime else wanted)
+        return time.monotonic() - started
+
+    def _log(self, summary: EpisodeSummary, index: int, steps: int, waited_s: float) -> None:
+        self._run.log(
+            "episodes",
+            {
+                "phase": self._phase.name,
+                "index": index,
+                "seed": summary.seed,
+                "steps": summary.steps,
+                "success": summary.is_success,
+                "aborted": summary.is_aborted,
+                "human_steps": summary.human_steps,
+                "interventions": summary.interventions,
+                "robot_steps": steps,
+                "weights_version": summary.weights_version,
+                "wall_s": round(summary.wall_s, 4),
+                "sim_s": round(summary.sim_s, 4),
+                "step_ms": [round(ms, 3) for ms in summary.step_ms],
+                "reset_s": round(summary.reset_s, 4),
+                "wait_s": round(waited_s, 4),
+            },
+        )
+
+
+def _progress(store: Path) -> tuple[int, int]:
+    """Return how many episodes and steps a store holds."""
+    reader = StoreReader.open(store)
+    count = reader.refresh()
+    return count, sum(reader.episode(i).length for i in range(count))
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("phase", choices=sorted(PHASES))
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--episodes", type=int, default=0)
+    parser.add_argument("--realtime", action="store_true")
+    arguments = parser.parse_args()
+    die_with_parent()
+    signal.signal(signal.SIGTERM, _stop)
+
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        run = Run(arguments.run, load(RunConfig, arguments.run / "config.yaml"))
+        Actor(run, PHASES[arguments.phase], arguments.realtime).play(arguments.episodes)
+        return 0
+    except KeyboardInterrupt:
+        return 0
+    except (NudgeError, RobotError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    finally:
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

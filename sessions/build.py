@@ -1,0 +1,170 @@
+"""The composition root: the one place where concrete classes of all parts meet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot.actions import ActionMap
+from robot.interfaces import DeviceSample
+from robot.mux import CommandMux
+from robot.observe import observation_spec
+from robot.safety import Governor
+from robot.se3 import Pose
+from robot.specs import RobotSpec
+from sessions.robot_config import RobotConfig
+from teleop.operator import OperatorView, SimulatedOperator
+
+if TYPE_CHECKING:  # rclpy and torch are loaded only by the processes that need them
+    from policies.base import BasePolicy
+    from robot.arm_server import ArmServer
+    from robot.interfaces import World
+    from robot.local import LocalRobot
+    from robot.nodes.base import Graph, NudgeNode
+    from robot.nodes.port import RosRobot
+
+PHASES = {"record": 0, "finetune": 200_000, "evaluate": 800_000}
+"""First episode seed of each phase, relative to a million times the run's seed."""
+
+
+def robot_spec(config: RobotConfig) -> RobotSpec:
+    """Return what this robot and task give and take."""
+    return RobotSpec(
+        name=f"sim_{config.control.arm}/{config.task.name}",
+        observation=observation_spec(config.cameras.names, config.cameras.image_size),
+        action_axes=config.control.axes,
+        action_scale=config.control.scale,
+        period_s=config.control.period_s,
+    )
+
+
+def episode_seed(config: RobotConfig, phase: str, index: int) -> int:
+    """Return the seed of episode `index` of "record", "finetune" or "evaluate"; equal for both evaluations."""
+    return config.task.seed * 1_000_000 + PHASES[phase] + index
+
+
+def action_map(config: RobotConfig) -> ActionMap:
+    return ActionMap(config.control.axes, config.control.scale, config.control.q_home)
+
+
+def command_mux(config: RobotConfig) -> CommandMux:
+    return CommandMux(action_map(config), Governor(config.safety))
+
+
+def arm_server(config: RobotConfig) -> tuple[ArmServer, World]:
+    """Return the connected simulated arm behind its server, and its world."""
+    from drivers.mujoco_arm import MujocoArm
+    from robot.arm_server import ArmServer
+    from robot.impedance import CartesianImpedance
+
+    arm = MujocoArm(config.sim, config.arm.home)
+    server = ArmServer(arm, CartesianImpedance(config.impedance), config.arm)
+    server.connect()
+    return server, arm
+
+
+class OperatorWatcher:
+    """The simulated operator as what the teleop node asks."""
+
+    def __init__(self, operator: SimulatedOperator) -> None:
+        self._operator = operator
+
+    def sample(
+        self, truth: Mapping[str, float], T_base_tool: Pose, stamp_ns: int, episode_step: int, role: str
+    ) -> DeviceSample:
+        self._operator.see(OperatorView(dict(truth), T_base_tool, stamp_ns, episode_step, role))
+        return self._operator.read()
+
+
+def operator(config: RobotConfig) -> OperatorWatcher:
+    return OperatorWatcher(SimulatedOperator(config.operator, config.task.seed))
+
+
+class SceneRenderer:
+    """Renders truth at several sizes; each size has a renderer, made on first use."""
+
+    def __init__(self, config: RobotConfig, camera: str) -> None:
+        from drivers.mujoco_camera import SimRenderer
+
+        self._make = lambda size: SimRenderer(config.sim, size)
+        self._camera = camera
+        self._renderers: dict[int, SimRenderer] = {}
+
+    def __call__(self, truth: Mapping[str, float], size: int) -> NDArray[np.uint8]:
+        if size not in self._renderers:
+            self._renderers[size] = self._make(size)
+        return self._renderers[size].render(self._camera, truth)
+
+
+def local_robot(config: RobotConfig, has_images: bool = False) -> LocalRobot:
+    """Return the whole robot in this process."""
+    from robot.local import LocalRobot
+
+    server, world = arm_server(config)
+    scenes = {name: SceneRenderer(config, name) for name in config.cameras.names} if has_images else {}
+    return LocalRobot(
+        server,
+        world,
+        command_mux(config),
+        action_map(config),
+        config.reset,
+        config.control.period_s,
+        operator(config),
+        cameras=tuple(scenes),
+        render=lambda camera, truth: scenes[camera](truth, config.cameras.image_size),
+    )
+
+
+def graph(config: RobotConfig, is_realtime: bool) -> Graph:
+    from robot.nodes.base import Graph
+
+    control = config.control
+    return Graph(control.arm, f"{control.arm}_base", not is_realtime, control.period_s, control.silence_s)
+
+
+def node_names(config: RobotConfig) -> list[str]:
+    """Return the names of the node processes of a robot, in the order of starting."""
+    return ["arm", *(f"camera_{name}" for name in config.cameras.names), "teleop", "mux", "reset"]
+
+
+def node(name: str, config: RobotConfig, is_realtime: bool) -> NudgeNode:
+    """Return the node of a process of `node_names`."""
+    from robot.nodes.arm import ArmNode
+    from robot.nodes.camera import SimCameraNode
+    from robot.nodes.mux import MuxNode
+    from robot.nodes.reset import ResetNode
+    from robot.nodes.teleop import TeleopNode
+
+    links = graph(config, is_realtime)
+    if name == "arm":
+        server, world = arm_server(config)
+        return ArmNode(links, server, world, config.arm.control_step_s)
+    if name == "teleop":
+        return TeleopNode(links, operator(config), action_map(config))
+    if name == "mux":
+        return MuxNode(links, command_mux(config), action_map(config))
+    if name == "reset":
+        return ResetNode(links, config.reset, config.control.q_home, has_scene=True)
+    camera = name.removeprefix("camera_")
+    cameras = config.cameras
+    scene = SceneRenderer(config, camera)
+    return SimCameraNode(
+        links, camera, scene, math.radians(45.0), cameras.image_size, cameras.raw_size, cameras.rate_hz
+    )
+
+
+def ros_robot(config: RobotConfig, is_realtime: bool) -> RosRobot:
+    from robot.nodes.port import RosRobot
+
+    return RosRobot(graph(config, is_realtime), action_map(config), config.cameras.names, has_truth=True)
+
+
+def base_policy(config: RobotConfig, run: Path) -> BasePolicy:
+    from policies.base import BasePolicy
+
+    return BasePolicy.load(run / "base", robot_spec(config))

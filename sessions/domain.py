@@ -1,0 +1,98 @@
+"""A ROS 2 domain of one's own: free, locked for as long as the session lives, on this host only."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from robot.errors import RobotError
+
+DOMAINS = range(102)
+"""Ids that are safe on Linux, whose ephemeral ports begin above theirs."""
+
+
+class Domain:
+    """A locked domain id; `environment` is what children need to be in it. A context manager.
+
+    An id named in ROS_DOMAIN_ID is taken or refused; without one the first free id is.
+
+    Raises:
+        RobotError: the named id is busy or no number, or no id is free.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir())
+        self._lock: IO[str] | None = None
+        named = os.environ.get("ROS_DOMAIN_ID", "")
+        if named:
+            if not named.isdecimal() or int(named) not in DOMAINS:
+                raise RobotError(f"ROS_DOMAIN_ID must be a number from 0 to {DOMAINS[-1]}; found {named!r}.")
+            if not self._try(int(named)):
+                raise RobotError(
+                    f"ROS domain {named} is in use{self._holder(int(named))}; stop what uses it, choose another "
+                    "ROS_DOMAIN_ID, or unset it to get a free one."
+                )
+            self.id = int(named)
+            return
+        free = next((number for number in DOMAINS if self._try(number)), None)
+        if free is None:
+            raise RobotError(
+                f"No ROS domain is free: all of 0 to {DOMAINS[-1]} are in use on this machine; stop a session first."
+            )
+        self.id = free
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"ROS_DOMAIN_ID": str(self.id), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+    def close(self) -> None:
+        """Give the id back; may be called twice."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def __enter__(self) -> Domain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _try(self, number: int) -> bool:
+        lock = self._path(number).open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return False
+        if _has_participant(number):
+            lock.close()
+            return False
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+        return True
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"nudge-domain-{number}.lock"
+
+    def _holder(self, number: int) -> str:
+        text = self._path(number).read_text().strip()
+        return f" (by process {text})" if text else ""
+
+
+def _has_participant(number: int) -> bool:
+    """Whether a DDS participant of this host is in the domain: its first unicast port is then bound.
+
+    Port mapping of the DDSI-RTPS specification, section 9.6.2.3: 7400 + 250 * domain + 10 + 2 * participant.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("0.0.0.0", 7410 + 250 * number))
+        except OSError:
+            return True
+    return False

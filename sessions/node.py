@@ -1,0 +1,38 @@
+"""The process of one ROS 2 node: `python -m sessions.node arm --config runs/x/robot.yaml`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from robot.errors import NudgeError, did_you_mean
+from robot.nodes.base import run_node
+from sessions import build
+from sessions.config import load
+from sessions.processes import die_with_parent
+from sessions.robot_config import RobotConfig
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("--config", type=Path, help="robot.yaml of a run (default: all defaults)")
+    parser.add_argument("--realtime", action="store_true")
+    # `ros2 launch` adds its own arguments behind --ros-args
+    arguments, _ = parser.parse_known_args()
+    die_with_parent()
+    try:
+        config = load(RobotConfig, arguments.config)
+        names = build.node_names(config)
+        if arguments.name not in names:
+            sys.stderr.write(f"No node is called {arguments.name!r}.{did_you_mean(arguments.name, names)}\n")
+            return 2
+        return run_node(lambda: build.node(arguments.name, config, arguments.realtime))
+    except NudgeError as error:
+        sys.stderr.write(f"{arguments.name}: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

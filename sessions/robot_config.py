@@ -1,0 +1,65 @@
+"""The configuration of a robot: what its nodes need, and no more, so that they start fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers.mujoco_model import SimConfig
+from robot.arm_server import ArmServerConfig
+from robot.impedance import ImpedanceConfig
+from robot.reset import ResetConfig
+from robot.safety import SafetyConfig
+from robot.settings import Settings, setting
+from teleop.operator_config import OperatorConfig
+
+
+@dataclass(frozen=True)
+class TaskConfig(Settings):
+    """What is to be learnt, and when an episode is over."""
+
+    name: str = setting("peg_insertion", "task of the simulated cell", choices=("peg_insertion",))
+    max_steps: int = setting(80, "an episode is truncated after this many control periods", low=1, high=100_000)
+    seed: int = setting(0, "seed of everything random in the run", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class ControlConfig(Settings):
+    """What an action means, and how often there is one."""
+
+    arm: str = setting("panda", "namespace of the arm's topics")
+    period_s: float = setting(0.1, "control period of policy and person", unit="s", low=0.02, high=1.0)
+    axes: tuple[str, ...] = setting(("x", "y", "z", "rz"), "components of an action, in the base frame")
+    scale: tuple[float, ...] = setting(
+        (0.02, 0.02, 0.02, 0.1), "way of the target at |a| = 1, one an axis", unit="m or rad", low=1e-4, high=1.0
+    )
+    q_home: tuple[float, float, float, float] = setting(
+        (1.0, 0.0, 0.0, 0.0), "quaternion xyzw of the tool at yaw zero: pointing down", low=-1.0, high=1.0
+    )
+    silence_s: float = setting(
+        1.0, "lockstep: wall time without a command after which the arm holds", unit="s", low=0.1, high=60.0
+    )
+
+
+@dataclass(frozen=True)
+class CameraConfig(Settings):
+    """The cameras of the cell; their images are always recorded."""
+
+    names: tuple[str, ...] = setting(("front", "wrist"), "camera namespaces")
+    image_size: int = setting(128, "side of `policy/image`", unit="pixels", low=16, high=1024)
+    raw_size: int = setting(480, "side of `color/image_raw`", unit="pixels", low=16, high=2048)
+    rate_hz: float = setting(30.0, "frames a second in real time", unit="Hz", low=1.0, high=120.0)
+
+
+@dataclass(frozen=True)
+class RobotConfig(Settings):
+    """A robot with its cell, person and task; saved with the run as `robot.yaml`."""
+
+    task: TaskConfig = setting(TaskConfig, "the task")
+    control: ControlConfig = setting(ControlConfig, "actions and time")
+    sim: SimConfig = setting(SimConfig, "the simulated cell")
+    arm: ArmServerConfig = setting(ArmServerConfig, "the arm's control tick")
+    impedance: ImpedanceConfig = setting(ImpedanceConfig, "the control law")
+    safety: SafetyConfig = setting(SafetyConfig, "the governor's limits")
+    reset: ResetConfig = setting(ResetConfig, "where episodes start")
+    cameras: CameraConfig = setting(CameraConfig, "cameras")
+    operator: OperatorConfig = setting(OperatorConfig, "the simulated operator")

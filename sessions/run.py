@@ -1,0 +1,85 @@
+"""A run directory: where everything of one run lives, and the lines of its metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from robot.errors import ConfigError
+from sessions.config import load
+from sessions.config_yaml import to_yaml
+from sessions.robot_config import RobotConfig
+from sessions.run_config import RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Paths and configuration of a run."""
+
+    path: Path
+    config: RunConfig
+
+    def __post_init__(self) -> None:
+        for name in ("logs", "metrics", "evaluation"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.yaml"
+
+    def store(self, name: str) -> Path:
+        """Return the path of the store `name`: demos, online, eval_base or eval_final."""
+        return self.path / f"{name}.zarr"
+
+    def log(self, metric: str, line: dict[str, Any]) -> None:
+        """Append one JSON line to `metrics/<metric>.jsonl`."""
+        with (self.path / "metrics" / f"{metric}.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def lines(self, metric: str) -> list[dict[str, Any]]:
+        """Return the lines of a metric so far; a line that is being written is left out."""
+        path = self.path / "metrics" / f"{metric}.jsonl"
+        if not path.exists():
+            return []
+        text = path.read_text()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    @property
+    def robot_file(self) -> Path:
+        return self.path / "robot.yaml"
+
+    def save_config(self) -> None:
+        """Write `config.yaml`, the part of it that nodes read, and the safety limits on their own."""
+        self.config_file.write_text(to_yaml(self.config))
+        names = [field.name for field in dataclasses.fields(RobotConfig)]
+        robot = RobotConfig(**{name: getattr(self.config, name) for name in names})
+        self.robot_file.write_text(to_yaml(robot))
+        (self.path / "safety.yaml").write_text(to_yaml(self.config.safety))
+
+
+def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> Run:
+    """Return the run that the command line means: an existing one goes on with its own configuration.
+
+    `--config`, overrides and `--seed` are laid over the run's own `config.yaml` where there is one.
+
+    Raises:
+        ConfigError: a setting is wrong, or the folder holds something else.
+    """
+    path = arguments.run or Path("runs") / time.strftime(f"{verb}-%Y%m%d-%H%M%S")
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"The run directory {path} is a file; name a folder with --run DIR.")
+    saved = path / "config.yaml"
+    if saved.exists():
+        base = load(RunConfig, saved)
+    config = load(RunConfig, arguments.config, arguments.overrides, base=base)
+    if arguments.seed is not None:
+        config = dataclasses.replace(config, task=dataclasses.replace(config.task, seed=arguments.seed))
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=config.task.seed))
+    run = Run(path, config)
+    run.save_config()
+    arguments.run = path
+    return run
