@@ -13,12 +13,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessions.domains import busy_domains, udp_ports
 from sessions.system_packages import NEEDS
 
 OURS = "nudge-robot"
 TOP_LEVEL = ("robot", "policies", "drivers", "teleop", "calibration", "sessions", "launch")
 PACKAGES = ("torch", "numpy", "scipy", "zarr", "gymnasium", "mujoco", "opencv-python-headless", "ros-rclpy", "rich")
+BASE_PORT = 7400
+PORTS_PER_DOMAIN = 250
+"""PB and DG of OMG DDSI-RTPS 2.2, section 9.6.1.1: domain d owns ports PB + d DG up to the next domain's."""
+HIGHEST_DOMAIN = 101
+"""Above it a domain's ports overlap Linux' ephemeral ports (from 32768), which any program may hold."""
+UDP_TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 FREE_DISK_GB = 5.0
 """A run of the demo writes well below this; a day of recording at 10 Hz with two cameras stays below it too."""
 RENDER_PROBE = """
@@ -159,6 +164,22 @@ def domain(environment: Mapping[str, str], ports: Iterable[int]) -> Finding:
         advice = "Another ROS 2 program runs here; end it, or choose another domain: export ROS_DOMAIN_ID=42"
         return Finding("ROS domain", "warn", f"{text} is in use on this machine", advice)
     return Finding("ROS domain", "ok", f"{text} is free on this machine")
+
+
+def udp_ports(tables: Iterable[Path] = UDP_TABLES) -> set[int]:
+    """Return the bound UDP ports of this machine; empty where the system does not tell."""
+    ports: set[int] = set()
+    for table in tables:
+        if table.exists():
+            rows = (line.split() for line in table.read_text().splitlines()[1:])
+            ports |= {int(row[1].rpartition(":")[2], 16) for row in rows if len(row) > 1}
+    return ports
+
+
+def busy_domains(ports: Iterable[int]) -> set[int]:
+    """Return the domains that have a participant on this machine."""
+    domains = {(port - BASE_PORT) // PORTS_PER_DOMAIN for port in ports if port >= BASE_PORT}
+    return {domain for domain in domains if domain <= HIGHEST_DOMAIN}
 
 
 def names_in_use(proc: Path) -> set[str]:

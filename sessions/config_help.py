@@ -48,8 +48,12 @@ def range_of(field: dataclasses.Field[Any]) -> str:
     if math.isinf(low) and math.isinf(high):
         return ""
     if math.isinf(high):
-        return f">= {low:g}"
-    return f"<= {high:g}" if math.isinf(low) else f"[{low:g}, {high:g}]"
+        return f">= {_number(low)}"
+    return f"<= {_number(high)}" if math.isinf(low) else f"[{_number(low)}, {_number(high)}]"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e12 else f"{value:g}"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

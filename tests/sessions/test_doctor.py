@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from robot.errors import RobotError
 from sessions import checks
-from sessions.domains import busy_domains, free_domain, udp_ports
+from sessions.checks import busy_domains, udp_ports
 
 
 def test_a_foreign_owner_of_a_package_name_fails_and_is_named() -> None:
@@ -43,16 +42,6 @@ def test_a_domain_with_a_participant_is_busy() -> None:
 @pytest.mark.parametrize("text", ["-1", "233", "home", ""])
 def test_an_impossible_domain_fails(text: str) -> None:
     assert checks.domain({"ROS_DOMAIN_ID": text}, ()).status == "fail"
-
-
-def test_the_next_free_domain_is_taken_and_wraps_around() -> None:
-    assert free_domain({7400 + 250 * 101}, preferred=101) == 0
-    assert free_domain({7410, 7660}, preferred=0) == 2
-
-
-def test_no_free_domain_is_one_sentence() -> None:
-    with pytest.raises(RobotError, match="No ROS domain is free: 0 to 101"):
-        free_domain({7400 + 250 * domain for domain in range(102)})
 
 
 def test_ephemeral_ports_of_other_programs_are_not_taken_for_domains() -> None:

@@ -1,0 +1,178 @@
+"""The pictures of a report, drawn from a run's metrics; light or dark."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from sessions.run_data import RunData, steps_s
+from sessions.statistics import Rate, moving_rates, percentile
+
+WINDOW = 20
+"""Episodes in the moving success rate: as many as fit one Wilson interval of about +-20 points."""
+PHASE_NAMES = {
+    "record": "demonstrations",
+    "evaluate_base": "evaluation, base",
+    "finetune": "finetuning",
+    "evaluate_final": "evaluation, final",
+}
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a picture; the background is the report's card."""
+
+    background: str
+    text: str
+    faint: str
+    grid: str
+    base: str
+    final: str
+    human: str
+
+
+LIGHT = Theme("#ffffff", "#1d2430", "#667085", "#e6e9ef", "#8792a6", "#1f7a5c", "#e07a26")
+DARK = Theme("#171b22", "#e7eaf0", "#98a2b3", "#2a303a", "#8f9bb0", "#4cc38a", "#f0a35e")
+
+
+def draw(plot: Callable[[RunData, Theme], Figure], run: RunData, theme: Theme) -> bytes:
+    """Return the picture as PNG."""
+    figure = plot(run, theme)
+    figure.set_facecolor(theme.background)
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": ""})
+    return buffer.getvalue()
+
+
+def _figure(theme: Theme, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(9.2, height), layout="constrained")
+    axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns, **grid))).ravel().tolist()
+    for axis in axes:
+        _style(axis, theme)
+    return figure, axes
+
+
+def _style(axis: Axes, theme: Theme) -> None:
+    axis.set_facecolor(theme.background)
+    axis.grid(True, color=theme.grid, linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.tick_params(colors=theme.faint, labelsize=9, length=0)
+    for side, spine in axis.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(theme.grid)
+    for label in (axis.xaxis.label, axis.yaxis.label):
+        label.set_color(theme.faint)
+        label.set_fontsize(9.5)
+
+
+def _legend(axis: Axes, theme: Theme, place: str = "best") -> None:
+    legend: Any = axis.legend  # its stubs know fewer keywords than it does
+    legend(loc=place, frameon=False, fontsize=9, labelcolor=theme.text)
+
+
+def success(run: RunData, theme: Theme) -> Figure:
+    """Success against robot steps: a moving rate while learning, and both evaluations with their intervals."""
+    figure, (axis,) = _figure(theme, 3.9)
+    rows = run.finetune
+    steps = np.cumsum([row["steps"] for row in rows]) if rows else np.zeros(0)
+    rates = moving_rates([bool(row["success"]) for row in rows], WINDOW)
+    if rates:
+        low, high = [rate.low for rate in rates], [rate.high for rate in rates]
+        axis.fill_between(steps, low, high, color=theme.human, alpha=0.16, linewidth=0)
+        label = f"while learning, with interventions (last {WINDOW} episodes)"
+        axis.plot(steps, [rate.share for rate in rates], color=theme.human, linewidth=1.8, label=label)
+    last = float(steps[-1]) if rows else 1.0
+    for name, x, colour in (("base", 0.0, theme.base), ("final", last, theme.final)):
+        rate = run.rate(name)
+        if rate is not None and rate.episodes:
+            _point(axis, x, rate, colour, f"{name} policy alone: {rate.share:.0%} of {rate.episodes}")
+    axis.set_xlim(-0.03 * last, 1.03 * last)
+    axis.set_ylim(0, 1.04)
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axis.set_xlabel("robot steps in finetuning")
+    axis.set_ylabel("success")
+    _legend(axis, theme, "lower right")
+    return figure
+
+
+def _point(axis: Axes, x: float, rate: Rate, colour: str, label: str) -> None:
+    bars = [[rate.share - rate.low], [rate.high - rate.share]]
+    axis.errorbar([x], [rate.share], yerr=bars, fmt="o", color=colour, ms=8, capsize=5, lw=2.2, label=label, zorder=5)
+
+
+def interventions(run: RunData, theme: Theme) -> Figure:
+    """How much a person did: the share of human steps, and onsets an episode."""
+    figure, (share, onsets) = _figure(theme, 3.9, rows=2, sharex=True)
+    rows = run.finetune
+    steps = np.array([max(1, row["steps"]) for row in rows], float)
+    human = np.array([row.get("human_steps", 0) for row in rows], float)
+    episode = np.arange(1, len(rows) + 1)
+    if rows:
+        kernel = np.ones(min(WINDOW, len(rows)))
+        moving = np.convolve(human, kernel)[: len(rows)] / np.convolve(steps, kernel)[: len(rows)]
+        share.bar(episode, human / steps, color=theme.human, alpha=0.3, width=1.0, label="episode")
+        share.plot(episode, moving, color=theme.human, linewidth=1.8, label=f"last {len(kernel)} episodes")
+        onsets.bar(episode, [row.get("interventions", 0) for row in rows], color=theme.human, width=0.8)
+        _legend(share, theme, "upper right")
+    share.set_ylim(0, 1.0)
+    share.yaxis.set_major_formatter(PercentFormatter(1.0))
+    share.set_ylabel("steps by the person")
+    onsets.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    onsets.set_ylabel("take-overs")
+    onsets.set_xlabel("episode of finetuning")
+    return figure
+
+
+def timing(run: RunData, theme: Theme) -> Figure:
+    """How long steps took, how fast lockstep ran against real time, and what the wall time went into."""
+    figure, (histogram, speed) = _figure(theme, 3.4, columns=2, width_ratios=[3, 2])
+    phases = [name for name in PHASE_NAMES if run.episodes.get(name)]
+    took = [ms for name in phases for row in run.episodes[name] for ms in row.get("step_ms", ()) if ms > 0]
+    if took:
+        edges = np.geomspace(min(took), max(max(took), min(took) * 1.01), 60)
+        histogram.hist(took, bins=edges.tolist(), color=theme.final, alpha=0.75)
+        histogram.set_xscale("log")
+        for value, label in ((percentile(took, 0.5), "median"), (percentile(took, 0.99), "99 of 100")):
+            histogram.axvline(value, color=theme.text, linewidth=1, linestyle=(0, (4, 3)))
+            place = histogram.get_xaxis_transform()
+            histogram.text(
+                value, 0.97, f" {label} {value:.3g} ms", transform=place, color=theme.text, fontsize=9, va="top"
+            )
+    histogram.set_xlabel("wall time of a control step, ms")
+    histogram.set_ylabel("steps")
+    speeds = [
+        sum(row.get("sim_s", 0.0) for row in run.episodes[name]) / max(1e-9, steps_s(run.episodes[name]))
+        for name in phases
+    ]
+    names = [PHASE_NAMES[name] for name in phases]
+    bars = speed.barh(names, speeds, color=theme.base, height=0.55)
+    speed.bar_label(bars, fmt="%.1f x", padding=4, color=theme.text, fontsize=9)
+    speed.invert_yaxis()
+    speed.grid(False, axis="y")
+    speed.margins(x=0.18)
+    speed.set_xlabel("simulated time / wall time in steps")
+    return figure
+
+
+def replay(run: RunData, theme: Theme) -> Figure:
+    """How far the replayed tool was from the recorded one."""
+    figure, (axis,) = _figure(theme, 3.0)
+    stamps = np.asarray(run.replay.get("stamps_s", ()), float)
+    error = np.asarray(run.replay.get("position_error_mm", ()), float)
+    count = min(len(stamps), len(error))
+    axis.plot(stamps[:count], error[:count], color=theme.final, linewidth=1.8)
+    axis.fill_between(stamps[:count], 0, error[:count], color=theme.final, alpha=0.14, linewidth=0)
+    largest = float(error.max(initial=0.0))
+    axis.set_ylim(0, largest * 1.15 if largest > 0 else 1.0)
+    axis.set_xlabel("time in the episode, s")
+    axis.set_ylabel("distance of the tool, mm")
+    return figure
