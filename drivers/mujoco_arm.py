@@ -30,9 +30,8 @@ class MujocoArm:
         self._model = mujoco.MjModel.from_xml_string(mjcf(config))
         self._data = mujoco.MjData(self._model)
         self._tip = self._model.site("tip").id
+        self._hand = self._model.body("hand").id
         self._socket = int(self._model.body("socket").mocapid[0])
-        self._jacp = np.zeros((3, JOINTS))
-        self._jacr = np.zeros((3, JOINTS))
         self._tau_external = np.zeros(JOINTS)
         self._ticks = 0
         self._step_ns = to_ns(config.physics_step_s)
@@ -140,8 +139,8 @@ class MujocoArm:
         mujoco.mj_step1(self._model, self._data)
 
     def _tip_pose(self) -> Pose:
-        R = self._data.site_xmat[self._tip].reshape(3, 3)
-        return Pose(self._data.site_xpos[self._tip], se3.quaternion_from_matrix(R))
+        # the tip's axes are the hand's; MuJoCo's quaternions are wxyz
+        return Pose(self._data.site_xpos[self._tip], self._data.xquat[self._hand][[1, 2, 3, 0]])
 
     def _place(self, x: float, y: float, yaw: float) -> None:
         self._socket_yaw = float(yaw)

@@ -15,6 +15,7 @@ SOCKET_HALF_WIDTH_M = 0.035
 PEG_LENGTH_M = 0.06
 """Free length of the peg below the finger tips."""
 GRIPPED_LENGTH_M = 0.02
+PEG_MASS_KG = 0.05
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class SimConfig(Settings):
         0.005, "Tracker: standard deviation of yaw per sample.", unit="rad", low=0.0, high=0.2
     )
     tracker_bias_m: float = setting(
-        0.001, "Tracker: standard deviation per axis of an episode's error.", unit="m", low=0.0, high=0.02
+        0.0015, "Tracker: standard deviation per axis of an episode's error.", unit="m", low=0.0, high=0.02
     )
     tracker_bias_rad: float = setting(
         0.01, "Tracker: standard deviation of an episode's yaw error.", unit="rad", low=0.0, high=0.2
@@ -69,14 +70,16 @@ class SimConfig(Settings):
 
 def mjcf(config: SimConfig, picture_size: int = 128) -> str:
     """Return the model as an MJCF string; `picture_size` [pixels] bounds what can be rendered."""
+    # round shapes cost llvmpipe most of a frame: 0.68 ms with 20 slices at 128 x 128, 1.5 ms with 28
+    slices = 20 if picture_size <= 256 else 64
     return f"""
 <mujoco model="nudge peg insertion">
   <compiler angle="radian"/>
   <option timestep="{config.physics_step_s}" integrator="implicitfast" cone="elliptic" impratio="10"/>
   <visual>
     <global offwidth="{picture_size}" offheight="{picture_size}"/>
-    <quality offsamples="0" shadowsize="0"/>
-    <headlight ambient="0.42 0.42 0.42" diffuse="0.28 0.28 0.28" specular="0 0 0"/>
+    <quality offsamples="0" shadowsize="0" numslices="{slices}" numstacks="{slices // 2}" numquads="2"/>
+    <headlight ambient="0.50 0.50 0.51" diffuse="0.18 0.18 0.18" specular="0 0 0"/>
     <map znear="0.02" zfar="20"/>
   </visual>
   <default>
@@ -86,13 +89,16 @@ def mjcf(config: SimConfig, picture_size: int = 128) -> str:
     <default class="peg"><geom contype="1" conaffinity="2" condim="4"/></default>
     <default class="cell"><geom contype="2" conaffinity="1" condim="4"/></default>
   </default>
+  <asset>
+    <texture type="skybox" builtin="gradient" rgb1="0.86 0.90 0.94" rgb2="0.55 0.62 0.70" width="16" height="96"/>
+  </asset>
   <worldbody>
-    <light pos="0.9 -0.7 1.6" dir="-0.35 0.55 -1.3" directional="true" diffuse="0.55 0.55 0.52"
+    <light pos="0.9 -0.7 1.6" dir="-0.6 0.5 -1.1" directional="true" diffuse="0.46 0.46 0.43"
       specular="0.05 0.05 0.05" castshadow="false"/>
     {_table()}
     {arm_body(_peg(config) + _wrist_camera())}
     {_socket(config)}
-    {_camera("front", (0.92, 0.34, 0.36), (0.47, 0.0, 0.10), (0, 0, 1), 38)}
+    {_camera("front", (0.86, 0.32, 0.34), (0.49, 0.0, 0.10), (0, 0, 1), 36)}
     {_camera("film", (1.25, 0.75, 0.62), (0.33, 0.0, 0.26), (0, 0, 1), 40)}
   </worldbody>
   <actuator>{actuators()}</actuator>
@@ -101,10 +107,10 @@ def mjcf(config: SimConfig, picture_size: int = 128) -> str:
 
 def _table() -> str:
     return """
-    <geom name="table" class="cell" type="box" pos="0.35 0 -0.02" size="0.55 0.5 0.02" rgba="0.80 0.72 0.60 1"/>
+    <geom name="table" class="cell" type="box" pos="0.35 0 -0.02" size="0.55 0.5 0.02" rgba="0.76 0.67 0.54 1"/>
     <geom class="look" type="box" pos="0.35 0 -0.06" size="0.53 0.48 0.02" rgba="0.36 0.39 0.43 1"/>
-    <geom class="look" type="plane" pos="0 0 -0.7" size="6 6 1" rgba="0.62 0.67 0.72 1"/>
-    <geom class="look" type="box" pos="0.5 0 0.0005" size="0.11 0.11 0.0006" rgba="0.90 0.86 0.78 1"/>"""
+    <geom class="look" type="plane" pos="0 0 -0.7" size="9 9 1" rgba="0.60 0.66 0.72 1"/>
+    <geom class="look" type="box" pos="0.5 0 0.0005" size="0.11 0.11 0.0006" rgba="0.93 0.90 0.84 1"/>"""
 
 
 def _peg(config: SimConfig) -> str:
@@ -112,8 +118,10 @@ def _peg(config: SimConfig) -> str:
     tip = FINGER_TIP_Z + PEG_LENGTH_M
     half_length = 0.5 * (PEG_LENGTH_M + GRIPPED_LENGTH_M)
     return f"""
-          <geom name="peg" class="peg" type="box" pos="0 0 {tip - half_length}" mass="0.05"
-            size="{half} {half} {half_length}" rgba="0.93 0.46 0.13 1"/>
+          <body name="peg">
+            <geom name="peg" class="peg" type="box" pos="0 0 {tip - half_length}" mass="{PEG_MASS_KG}"
+              size="{half} {half} {half_length}" rgba="0.93 0.46 0.13 1"/>
+          </body>
           <geom name="knuckles" class="peg" type="box" pos="0 0 0.05" size="0.03 0.1 0.0534" mass="0"
             rgba="0 0 0 0" group="3"/>
           <site name="tip" pos="0 0 {tip}" size="0.002" rgba="0 0 0 0"/>"""

@@ -53,10 +53,14 @@ def _disc(start: str, end: str, radius: float, colour: str) -> str:
     return f'<geom class="look" type="cylinder" fromto="{start} {end}" size="{radius}" rgba="{colour}"/>'
 
 
+def _box(pos: str, half_size: str, colour: str) -> str:
+    return f'<geom class="look" type="box" pos="{pos}" size="{half_size}" rgba="{colour}"/>'
+
+
 BASE = (
     _disc("0 0 0", "0 0 0.02", 0.095, DARK)
     + _disc("0 0 0.02", "0 0 0.14", 0.068, WHITE)
-    + '<geom class="look" type="box" pos="-0.09 0 0.05" size="0.05 0.05 0.05" rgba="0.93 0.94 0.95 1"/>'
+    + _box("-0.09 0 0.05", "0.05 0.05 0.05", WHITE)
 )
 
 LINKS = (
@@ -125,9 +129,12 @@ LINKS = (
 )
 
 HAND_LOOK = (
-    '<geom class="look" type="box" pos="0 0 0.03" size="0.03 0.1 0.033" rgba="0.93 0.94 0.95 1"/>'
-    '<geom class="look" type="box" pos="0 0.0165 0.084" size="0.010 0.0085 0.0195" rgba="0.17 0.18 0.20 1"/>'
-    '<geom class="look" type="box" pos="0 -0.0165 0.084" size="0.010 0.0085 0.0195" rgba="0.17 0.18 0.20 1"/>'
+    _disc("0 0 0", "0 0 0.012", 0.034, DARK)
+    + _box("0 0 0.038", "0.026 0.095 0.024", WHITE)
+    + _box("0 0 0.064", "0.021 0.088 0.003", GREY)
+    + _box("0 0.0165 0.084", "0.010 0.0085 0.0195", DARK)
+    + _box("0 -0.0165 0.084", "0.010 0.0085 0.0195", DARK)
+    + _box("0.055 0 0.03", "0.012 0.022 0.012", DARK)
 )
 
 
