@@ -9,7 +9,7 @@ import numpy as np
 from drivers.mujoco_gl import mujoco
 from drivers.mujoco_model import SOCKET_HEIGHT_M, SimConfig, mjcf
 from robot import se3
-from robot.clock import to_ns
+from robot.clock import NANOSECONDS, to_ns
 from robot.errors import RobotError
 from robot.homing import HomePosture
 from robot.interfaces import ArmDynamics, ArmState
@@ -93,8 +93,8 @@ class MujocoArm:
     def tracked_pose(self) -> Pose:
         """The socket's mouth as the tracker reports it: the newest sample older than the latency."""
         c = self.config
-        age_s = (self._ticks - self._laid_out_at) * c.physics_step_s - c.tracker_latency_s
-        number = max(math.floor(age_s * c.tracker_rate_hz), 0) % NOISE_SAMPLES
+        age_ns = (self._ticks - self._laid_out_at) * self._step_ns - to_ns(c.tracker_latency_s)
+        number = max(math.floor(age_ns * c.tracker_rate_hz / NANOSECONDS), 0) % NOISE_SAMPLES
         error = self._tracker_bias + self._tracker_noise[number]
         truth = self._data.mocap_pos[self._socket]
         return Pose(truth + error[:3], se3.about_z(self._socket_yaw + error[3]))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot import se3
-from robot.clock import NANOSECONDS
+from robot.clock import NANOSECONDS, to_ns
 from robot.errors import RobotError
 from robot.interfaces import DeviceSample
 from robot.se3 import Pose
-from robot.types import ROLES, Array, Label
+from robot.types import ROLES, Label
 from teleop.operator_config import OperatorConfig
 from teleop.operator_hand import Hand, Sight
 
@@ -51,14 +51,15 @@ class SimulatedOperator:
     def __init__(self, config: OperatorConfig, seed: int) -> None:
         self.config = config
         self._seed = seed
-        self._view: OperatorView | None = None
+        self._has_begun = False
+        self._now_ns = 0
         self._sample = DeviceSample(np.zeros(6), False, Label.NONE)
 
     def connect(self) -> None:
         """Nothing to open; a real device does that here."""
 
     def close(self) -> None:
-        self._view = None
+        """Nothing to close."""
 
     def sample(
         self, truth: Mapping[str, float], T_base_tool: Pose, stamp_ns: int, episode_step: int, role: str
@@ -75,58 +76,51 @@ class SimulatedOperator:
         """Look at the scene once; raises RobotError for an unknown role."""
         if view.role not in ROLES:
             raise RobotError(f"An operator's role is one of {', '.join(ROLES)}; found {view.role!r}.")
-        if self._view is None or view.episode_step == 0:
+        if not self._has_begun or view.episode_step == 0:
             self._begin(view)
-        last = self._view if self._view is not None else view
-        dt_s = max((view.stamp_ns - last.stamp_ns) / NANOSECONDS, 0.0)
-        self._view = view
+            self._has_begun = True
+        dt_s = max((view.stamp_ns - self._now_ns) / NANOSECONDS, 0.0)
+        self._now_ns = view.stamp_ns
         sight = look(view)
-        self._judge(sight, dt_s)
-        axes: Array = np.zeros(6)
-        is_engaged = self._is_engaged_in(view.role, sight, dt_s)
-        if is_engaged:
-            axes = self._hand.axes(sight, dt_s)
-        self._sample = DeviceSample(axes, is_engaged, self._label(view, dt_s))
+        self._judge(sight)
+        is_engaged = self._is_engaged_in(view.role, sight)
+        axes = self._hand.axes(sight, dt_s) if is_engaged else np.zeros(6)
+        self._sample = DeviceSample(axes, is_engaged, self._label(view))
 
     def _begin(self, view: OperatorView) -> None:
         scene = [round(1e5 * view.truth[name]) % 2**32 for name in ("socket_x", "socket_y", "socket_yaw")]
         rng = np.random.default_rng([self._seed, *scene])
         is_careless = bool(rng.random() < self.config.carelessness)
         self._hand = Hand(self.config, rng, is_careless)
-        self._reaction_s = self.config.reaction_time_s * (2.0 if is_careless else 1.0)
-        self._view = None
+        self._reaction_ns = to_ns(self.config.reaction_time_s) * (2 if is_careless else 1)
         self._is_engaged = False
-        self._elapsed_s = self._wish_s = self._idle_s = 0.0
-        self._inserted_s = -1.0
+        self._now_ns = self._begin_ns = self._better_ns = view.stamp_ns
+        self._wish_ns: int | None = None
+        self._inserted_ns: int | None = None
         self._best_m = self._nearest_m = math.inf
 
-    def _judge(self, sight: Sight, dt_s: float) -> None:
-        """Keep track of how the episode goes: time, best progress, and how long nothing got better."""
-        self._elapsed_s += dt_s
+    def _judge(self, sight: Sight) -> None:
+        """Keep track of how the episode goes: the best so far, when that was, and how near the axis."""
         to_go = sight.lateral_m + max(self.config.success_depth_m - sight.depth_m, 0.0)
         if to_go < self._best_m - self.config.progress_m:
-            self._best_m, self._idle_s = to_go, 0.0
-        else:
-            self._idle_s += dt_s
+            self._best_m, self._better_ns = to_go, self._now_ns
         if sight.depth_m > -2.0 * self.config.approach_height_m:
             self._nearest_m = min(self._nearest_m, sight.lateral_m)
 
-    def _is_engaged_in(self, role: str, sight: Sight, dt_s: float) -> bool:
-        if role == "demonstrate":
-            return True
-        if role == "watch":
+    def _is_engaged_in(self, role: str, sight: Sight) -> bool:
+        if role != "supervise":
             self._is_engaged = False
-            return False
+            return role == "demonstrate"
         if self._is_engaged:
             if sight.depth_m >= self.config.release_depth_m:
                 self._let_go()
-        elif self._has_reason(sight):
-            self._wish_s += dt_s
-            if self._wish_s >= self._reaction_s:
+        elif not self._has_reason(sight):
+            self._wish_ns = None
+        else:
+            self._wish_ns = self._now_ns if self._wish_ns is None else self._wish_ns
+            if self._now_ns - self._wish_ns >= self._reaction_ns:
                 self._is_engaged = True
                 self._hand.grasp()
-        else:
-            self._wish_s = 0.0
         return self._is_engaged
 
     def _has_reason(self, sight: Sight) -> bool:
@@ -134,23 +128,24 @@ class SimulatedOperator:
         c = self.config
         if sight.depth_m >= c.success_depth_m:
             return False
-        is_stuck = self._idle_s >= c.stuck_s
+        is_stuck = self._now_ns - self._better_ns >= to_ns(c.stuck_s)
         is_drifting = sight.lateral_m > self._nearest_m + c.drift_m
-        is_late = self._elapsed_s >= c.time_budget_s and sight.depth_m < c.release_depth_m
+        is_late = self._now_ns - self._begin_ns >= to_ns(c.time_budget_s) and sight.depth_m < c.release_depth_m
         return is_stuck or is_drifting or is_late
 
     def _let_go(self) -> None:
         self._is_engaged = False
-        self._wish_s = self._idle_s = 0.0
+        self._wish_ns, self._better_ns = None, self._now_ns
         self._best_m = self._nearest_m = math.inf
 
-    def _label(self, view: OperatorView, dt_s: float) -> Label:
+    def _label(self, view: OperatorView) -> Label:
         """SUCCESS for as long as the peg is seen in, from the reaction time on."""
         if view.truth["is_inserted"] < 0.5:
-            self._inserted_s = -1.0
+            self._inserted_ns = None
             return Label.NONE
-        self._inserted_s = 0.0 if self._inserted_s < 0.0 else self._inserted_s + dt_s
-        return Label.SUCCESS if self._inserted_s >= self._reaction_s else Label.NONE
+        self._inserted_ns = self._now_ns if self._inserted_ns is None else self._inserted_ns
+        is_noticed = self._now_ns - self._inserted_ns >= self._reaction_ns
+        return Label.SUCCESS if is_noticed else Label.NONE
 
 
 def look(view: OperatorView) -> Sight:
