@@ -18,6 +18,8 @@ from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 
 STATE_RATE_HZ = 100.0
+HOMING_LIMIT_S = 30.0
+"""Simulated time after which homing in lockstep counts as failed."""
 
 
 class ArmNode(NudgeNode):
@@ -114,7 +116,9 @@ class ArmNode(NudgeNode):
             self._is_commanded = False
             self._server.start_home(self._scene_seed)
             if self.graph.is_lockstep:
-                while self._server.is_homing:
+                for _ in range(round(HOMING_LIMIT_S / self._tick_s)):
+                    if not self._server.is_homing:
+                        break
                     self._server.tick()
                 self._publish_state()
             else:
@@ -136,9 +140,13 @@ class ArmNode(NudgeNode):
 
     def _answer(self, response: Any) -> Any:
         """Success with the stamp [ns] of the present state, or the fault."""
-        response.success = not self._server.has_fault
+        response.success = not self._server.has_fault and not self._server.is_homing
         stamp_ns = self._server.snapshot().stamp_ns + self._offset_ns
-        response.message = str(stamp_ns) if response.success else f"{self._server.fault}; clear it with arm/reset_fault"
+        response.message = str(stamp_ns) if response.success else (
+            f"the arm is at fault ({self._server.fault}): clear it with arm/reset_fault"
+            if self._server.has_fault
+            else "the arm did not reach its home"
+        )
         return response
 
     def _on_scene_seed(self, seed: int) -> None:

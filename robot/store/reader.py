@@ -14,7 +14,7 @@ from robot.store.chunks import Chunks
 from robot.store.disk import disk_errors
 from robot.store.episode import Episode
 from robot.store.schema import END_FLAGS
-from robot.store.tables import Tables, decode_attributes
+from robot.store.tables import Tables, decode_attributes, require_same_robot
 
 FINAL_NAMES = ("base_action", "chunk_phase", "stamp_ns")
 
@@ -37,14 +37,17 @@ class StoreReader:
         self._blocks: OrderedDict[tuple[str, str, int], tuple[int, NDArray[np.generic]]] = OrderedDict()
 
     @staticmethod
-    def open(path: str | Path) -> StoreReader:
-        """Open a store to read.
+    def open(path: str | Path, spec: RobotSpec | None = None) -> StoreReader:
+        """Open a store to read; with a `spec`, only if it is of that robot.
 
         Raises:
-            StoreError: missing, not a store, or of a newer nudge.
+            StoreError: missing, not a store, of a newer nudge, or of another robot than `spec`.
         """
         with disk_errors(Path(path), "Nothing was read."):
-            return StoreReader(Tables.open(Path(path)))
+            tables = Tables.open(Path(path))
+        if spec is not None:
+            require_same_robot(tables, spec)
+        return StoreReader(tables)
 
     @property
     def path(self) -> Path:

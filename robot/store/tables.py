@@ -19,7 +19,7 @@ from robot.errors import StoreError
 from robot.specs import RobotSpec
 from robot.store.chunks import ZSTD_LEVEL, Batch, Chunks
 from robot.store.journal import EpisodeHeader
-from robot.store.schema import ATTRIBUTE_BYTES, END_FLAGS, ENDS_ROWS, SCHEMA_VERSION, Field, Schema
+from robot.store.schema import ATTRIBUTE_BYTES, END_FLAGS, ENDS_ROWS, SCHEMA_VERSION, Field, Schema, first_difference
 
 FORMAT = "nudge"
 JOURNAL = "journal/episode"
@@ -215,3 +215,13 @@ def _create_arrays(path: Path, schema: Schema, attributes: Mapping[str, str]) ->
         )
     # An (empty) array, because zarr looks for members in groups only and would warn of the journal's files.
     root.create_array("journal", shape=(0,), dtype="uint8")
+
+
+def require_same_robot(tables: Tables, spec: RobotSpec) -> None:
+    theirs = tables.schema.spec
+    if theirs.digest() != spec.digest():
+        raise StoreError(
+            f"The store {tables.path} belongs to {theirs.name!r} ({theirs.digest()}), and this robot is "
+            f"{spec.name!r} ({spec.digest()}); they differ in {first_difference(theirs, spec)}. "
+            "Choose another store or the robot that this one was recorded with."
+        )

@@ -18,8 +18,8 @@ from robot.store.disk import disk_errors
 from robot.store.journal import FINAL, STEP, EpisodeHeader, JournalWriter, read_journal
 from robot.store.lock import WriterLock
 from robot.store.repair import Repair, recover
-from robot.store.schema import END_FLAGS, NO_STAMP, first_difference
-from robot.store.tables import JOURNAL, LOCK, Tables, encode_attributes
+from robot.store.schema import END_FLAGS, NO_STAMP
+from robot.store.tables import JOURNAL, LOCK, Tables, encode_attributes, require_same_robot
 from robot.types import FinalRecord, StepRecord
 
 _log = logging.getLogger("nudge.store")
@@ -80,7 +80,7 @@ class StoreWriter(StepSink):
         path = Path(path)
         with disk_errors(path, "Nothing was written."):
             tables = Tables.open(path) if path.exists() else Tables.create(path, spec, attributes)
-            _require_same_robot(tables, spec)
+            require_same_robot(tables, spec)
             lock = WriterLock(path / LOCK)
             lock.acquire()
         session = {k: v for k, v in attributes.items() if tables.attributes.get(k) != v}
@@ -235,13 +235,3 @@ class StoreWriter(StepSink):
             name = min(unknown)
             raise SpecError(f"Stream {name!r} is no key of the observation.{did_you_mean(name, streams)}")
         return [stamps.get(stream, NO_STAMP) for stream in streams]
-
-
-def _require_same_robot(tables: Tables, spec: RobotSpec) -> None:
-    theirs = tables.schema.spec
-    if theirs.digest() != spec.digest():
-        raise StoreError(
-            f"The store {tables.path} belongs to {theirs.name!r} ({theirs.digest()}), and this robot is "
-            f"{spec.name!r} ({spec.digest()}); they differ in {first_difference(theirs, spec)}. "
-            "Choose another store or the robot that this one was recorded with."
-        )

@@ -1,0 +1,58 @@
+"""`nudge finetune`: actor and learner on the robot, a person intervening."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from robot.errors import ConfigError
+from robot.store import StoreReader
+from sessions.build import base_policy, robot_spec
+from sessions.result import tell
+from sessions.run import Run, open_run
+from sessions.session import Session
+
+
+def finetune(this: Run, session: Session) -> dict[str, Any]:
+    """Play and learn until the online store holds the configured number of steps; returns what came of it."""
+    started = time.monotonic()
+    steps = this.config.training.total_steps
+    lines = session.play("finetune", total_steps=steps)
+    updates = this.lines("learner")[-1]["updates"] if this.lines("learner") else 0
+    robot_steps = sum(line["steps"] for line in lines)
+    return {
+        "phase": "finetune",
+        "what": f"residual finetuned over {len(lines)} episodes",
+        "seed": this.config.task.seed,
+        "episodes": len(lines),
+        "robot_steps": robot_steps,
+        "updates": updates,
+        "interventions": sum(line["interventions"] for line in lines),
+        "human_share": sum(line["human_steps"] for line in lines) / max(1, robot_steps),
+        "wall_s": time.monotonic() - started,
+    }
+
+
+def check_ready(this: Run, is_resume: bool) -> None:
+    """Refuse to finetune without demonstrations and base, or over an earlier session that is not resumed.
+
+    Raises:
+        StoreError, ConfigError: one sentence about what is missing or in the way.
+    """
+    StoreReader.open(this.store("demos"), robot_spec(this.config))
+    base_policy(this.config, this.path)
+    online = this.store("online")
+    if online.exists() and not is_resume:
+        raise ConfigError(
+            f"{online} already holds a finetuning session: add --resume to go on with it, or name another --run."
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    this = open_run(arguments, "finetune")
+    check_ready(this, arguments.resume)
+    with Session(this, arguments.realtime) as session:
+        result = finetune(this, session)
+    this.log("phases", result)
+    return tell(arguments, result, f"The weights are in {this.path / 'weights'}.")

@@ -1,0 +1,48 @@
+"""The learner's process: tails the online store, updates, publishes weights."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from policies.checkpoint import FILE
+from policies.training import run_learner
+from robot.errors import NudgeError
+from sessions.config import load
+from sessions.processes import die_with_parent
+from sessions.run import Run
+from sessions.run_config import RunConfig
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    arguments = parser.parse_args()
+    die_with_parent()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        run = Run(arguments.run, load(RunConfig, arguments.run / "config.yaml"))
+        checkpoint = run.path / "learner"
+        run_learner(
+            run.store("demos"),
+            run.store("online"),
+            run.path / "base",
+            run.path / "weights",
+            checkpoint,
+            run.path / "metrics" / "learner.jsonl",
+            run.config.training,
+            stop.is_set,
+            resume=(checkpoint / FILE).exists(),
+        )
+        return 0
+    except NudgeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""`nudge pretrain`: behaviour cloning of the base policy from the run's demonstrations."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from robot.store import StoreReader
+from sessions.build import robot_spec
+from sessions.progress import Progress
+from sessions.result import tell
+from sessions.run import Run, open_run
+
+
+def pretrain(this: Run) -> dict[str, Any]:
+    """Train and save the run's base policy; returns what came of it."""
+    from policies.bc import train_base
+
+    started = time.monotonic()
+    store = StoreReader.open(this.store("demos"), robot_spec(this.config))
+    episodes = [store.episode(index) for index in range(len(store))]
+    config = this.config.bc
+    with Progress("pretrain", total=config.updates) as progress:
+        done = 0
+
+        def advance(updates: int, _total: int) -> None:
+            nonlocal done
+            progress.advance(updates - done)
+            done = updates
+
+        base, metrics = train_base(episodes, store.spec, config, this.config.task.seed, advance)
+    base.save(this.path / "base")
+    return {
+        "phase": "pretrain",
+        "what": f"base policy cloned from {len(episodes)} demonstrations",
+        "seed": this.config.task.seed,
+        "wall_s": time.monotonic() - started,
+        **metrics,
+    }
+
+
+def run(arguments: argparse.Namespace) -> int:
+    this = open_run(arguments, "pretrain")
+    result = pretrain(this)
+    this.log("phases", result)
+    return tell(arguments, result, f"The base policy is in {this.path / 'base'}.")

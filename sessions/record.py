@@ -1,0 +1,34 @@
+"""`nudge record`: teleoperated demonstrations into a store."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from sessions.result import tell
+from sessions.run import Run, open_run
+from sessions.session import Session
+
+
+def record(this: Run, session: Session, episodes: int) -> dict[str, Any]:
+    """Record until the run's store of demonstrations holds `episodes` episodes; returns what came of it."""
+    started = time.monotonic()
+    lines = session.play("record", episodes)
+    return {
+        "phase": "record",
+        "what": f"{len(lines)} demonstrations by the operator",
+        "seed": this.config.task.seed,
+        "episodes": len(lines),
+        "successes": sum(line["success"] for line in lines),
+        "robot_steps": sum(line["steps"] for line in lines),
+        "wall_s": time.monotonic() - started,
+    }
+
+
+def run(arguments: argparse.Namespace) -> int:
+    this = open_run(arguments, "record")
+    with Session(this, arguments.realtime) as session:
+        result = record(this, session, arguments.episodes or this.config.session.demonstrations)
+    this.log("phases", result)
+    return tell(arguments, result, f"The demonstrations are in {this.store('demos')}.")

@@ -1,0 +1,185 @@
+"""A session: the robot's nodes up, the processes that play and learn beside them, and how far they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from robot.errors import RobotError
+from sessions import build
+from sessions.config import digest
+from sessions.domain import Domain
+from sessions.processes import Child, Processes, how_it_ended
+from sessions.progress import Progress
+from sessions.run import Run
+
+POLL_S = 0.1
+
+
+class Session:
+    """Holds a robot's nodes up for as long as the with-block lasts.
+
+    When `nudge up` already runs for the same run directory, the session joins its graph instead.
+
+        with Session(run, is_realtime=False) as session:
+            lines = session.play("record", episodes=20)
+    """
+
+    def __init__(self, run: Run, is_realtime: bool) -> None:
+        self._run, self._is_realtime = run, is_realtime
+        self._domain: Domain | None = None
+        self._children = Processes(run.path / "logs")
+        self.joined = _running_graph(run, is_realtime)
+
+    def __enter__(self) -> Session:
+        self._children.__enter__()
+        if self.joined is not None:
+            self._children.environment = self.joined
+            return self
+        self._domain = Domain()
+        self._children.environment = self._domain.environment
+        try:
+            for name in build.node_names(self._run.config):
+                self._start(name, "sessions.node", name, "--config", str(self._run.robot_file.resolve()))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._children.stop()
+        if self._domain is not None:
+            self._domain.close()
+
+    @property
+    def domain_id(self) -> int:
+        return int(self._children.environment["ROS_DOMAIN_ID"])
+
+    def check(self) -> None:
+        """Raise RobotError when a node has died."""
+        self._children.check()
+
+    def play(self, phase: str, episodes: int = 0, total_steps: int = 0) -> list[dict[str, Any]]:
+        """Let an actor play a phase, with a learner beside it when it is "finetune".
+
+        Args:
+            episodes: how many episodes the phase's store is to hold in the end; 0 for "finetune".
+            total_steps: of "finetune", for the progress bar.
+
+        Returns:
+            The phase's lines of `metrics/episodes.jsonl`, one an episode.
+
+        Raises:
+            RobotError: a process died; the sentence says which, why, and what is kept.
+        """
+        path = str(self._run.path.resolve())
+        learner = None
+        if phase == "finetune":
+            learner = self._children.start("learner", "sessions.learner", "--run", path)
+        actor = self._start("actor", "sessions.actor", phase, "--run", path, "--episodes", str(episodes))
+        try:
+            self._follow(actor, learner, phase, total_steps or episodes, is_steps=total_steps > 0)
+            if learner is not None:
+                self._wait(learner, "the learner finishes its updates")
+        finally:
+            self._children.stop(actor, *([learner] if learner is not None else []))
+        return self.lines(phase)
+
+    def lines(self, phase: str) -> list[dict[str, Any]]:
+        """Return the lines of the phase's episodes, the newest of each index."""
+        newest = {line["index"]: line for line in self._run.lines("episodes") if line["phase"] == phase}
+        return [newest[index] for index in sorted(newest)]
+
+    def _start(self, name: str, module: str, *arguments: str) -> Child:
+        return self._children.start(name, module, *arguments, *(["--realtime"] if self._is_realtime else []))
+
+    def _follow(self, actor: Child, learner: Child | None, phase: str, total: int, is_steps: bool) -> None:
+        seen = len(self.lines(phase))
+        done = sum(line["steps"] for line in self.lines(phase)) if is_steps else seen
+        with Progress(phase.replace("_", " "), total=total) as progress:
+            progress.advance(min(done, total), "")
+            while actor.process.poll() is None:
+                time.sleep(POLL_S)
+                self._check(actor, learner, phase)
+                for line in self.lines(phase)[seen:]:
+                    seen += 1
+                    progress.advance(line["steps"] if is_steps else 1, _note(self.lines(phase)))
+        if actor.process.returncode != 0:
+            raise RobotError(self._obituary(actor, phase))
+
+    def _check(self, actor: Child, learner: Child | None, phase: str) -> None:
+        ended = [actor] if learner is None or learner.process.poll() != 0 else [actor, learner]
+        try:
+            self._children.check(*ended)
+        except RobotError as error:
+            raise RobotError(f"{error} {self._kept(phase)}") from error
+
+    def _wait(self, child: Child, what: str) -> None:
+        deadline = time.monotonic() + self._run.config.session.learner_timeout_s
+        while child.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise RobotError(f"Waited too long until {what}; see {child.log}.")
+            time.sleep(POLL_S)
+        if child.process.returncode != 0:
+            raise RobotError(f"{child.name} {how_it_ended(child.process.returncode)}: {child.tail()}")
+
+    def _obituary(self, actor: Child, phase: str) -> str:
+        how = how_it_ended(actor.process.returncode)
+        return f"The actor {how}: {actor.tail()}. The arm holds. {self._kept(phase)}"
+
+    def _kept(self, phase: str) -> str:
+        verb = {"record": "record", "finetune": "finetune --resume"}.get(phase, "demo --resume")
+        return f"Every acknowledged step is kept; go on with: nudge {verb} --run {self._run.path}"
+
+
+def _note(lines: list[dict[str, Any]]) -> str:
+    recent = lines[-20:]
+    success = sum(line["success"] for line in recent)
+    human = sum(line["human_steps"] for line in recent) / max(1, sum(line["steps"] for line in recent))
+    return f"success {success}/{len(recent)}, human {human:.0%}"
+
+
+def _up_file(run: Run) -> Path:
+    return run.path / "up.json"
+
+
+def announce(run: Run, session: Session, is_realtime: bool) -> None:
+    """Tell other processes of this run directory that the nodes are up."""
+    text = {"pid": os.getpid(), "environment": session._children.environment, "realtime": is_realtime}
+    _up_file(run).write_text(json.dumps(text | {"robot": digest(run.config.control) + digest(run.config.sim)}))
+
+
+def withdraw(run: Run) -> None:
+    _up_file(run).unlink(missing_ok=True)
+
+
+def _running_graph(run: Run, is_realtime: bool) -> dict[str, str] | None:
+    """Return the environment of a graph that `nudge up` holds for this run, if it is alive."""
+    if not _up_file(run).exists():
+        return None
+    up = json.loads(_up_file(run).read_text())
+    try:
+        os.kill(up["pid"], 0)
+    except ProcessLookupError:
+        return None
+    if up["pid"] == os.getpid():
+        return None
+    if up["robot"] != digest(run.config.control) + digest(run.config.sim) or up["realtime"] != is_realtime:
+        raise RobotError(
+            f"nudge up (process {up['pid']}) runs for {run.path} with another robot config or clock; stop it first."
+        )
+    return {str(k): str(v) for k, v in up["environment"].items()}
+
+
+def wait_until(is_done: Callable[[], bool], timeout_s: float) -> bool:
+    """Poll `is_done` until it is true; False when the time is up."""
+    deadline = time.monotonic() + timeout_s
+    while not is_done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
