@@ -36,6 +36,8 @@ class SimRenderer:
         self._data = mujoco.MjData(self._model)
         self._socket = int(self._model.body("socket").mocapid[0])
         self._cameras = [self._model.camera(i).name for i in range(self._model.ncam)]
+        if os.environ.get("MUJOCO_GL") == "disable":
+            raise RobotError(f"This machine has no way to draw the simulated cameras: {DEBIAN_HINT}.")
         try:
             self._renderer = mujoco.Renderer(self._model, size, size)
         except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:

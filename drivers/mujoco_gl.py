@@ -6,6 +6,8 @@ import ctypes
 import os
 import sys
 
+from robot.errors import RobotError
+
 DEBIAN_HINT = "install the Debian packages libegl1 and libgl1-mesa-dri (EGL), or libosmesa6 (OSMesa)"
 
 
@@ -29,6 +31,12 @@ def choose_backend() -> str:
 if sys.platform == "linux":
     os.environ.setdefault("MUJOCO_GL", choose_backend())
 
-import mujoco  # noqa: E402  # only after the backend is chosen
+try:
+    import mujoco
+except (ImportError, AttributeError, RuntimeError) as error:  # a backend without its library fails in many ways
+    raise RobotError(
+        f"MuJoCo cannot be imported with MUJOCO_GL={os.environ.get('MUJOCO_GL', '')!r} ({error}); "
+        f"unset MUJOCO_GL, or {DEBIAN_HINT}."
+    ) from error
 
 __all__ = ["DEBIAN_HINT", "choose_backend", "mujoco"]

@@ -19,6 +19,12 @@ IN_HOLE_M = 0.003
 STALLED_S = 0.5
 """A peg that has sunk no further for this long, while pushed, sits on the rim."""
 CARELESS_FACTOR = 3.0
+LOOK_AGAIN_S = 0.8
+"""On the rim it looks closer: what it misjudged shrinks with this time constant."""
+LIGHTER = 0.5
+"""Share of its push on the rim, so that friction lets the peg slide."""
+FIRMER = 1.5
+"""Its lateral wish on the rim, against friction."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +93,18 @@ class Hand:
             self._deepest_m, self._stalled_s = sight.depth_m, 0.0
         else:
             self._stalled_s += dt_s
-        return -c.push if self._stalled_s < STALLED_S else -0.6 * c.push
+        return -c.push if self._stalled_s < STALLED_S else -LIGHTER * c.push
 
     def _searching(self, x: float, y: float, dt_s: float) -> tuple[float, float]:
-        """Return the lateral wish, on a growing spiral about the aim while the peg sits on the rim."""
+        """Return the lateral wish; on the rim it looks again and circles, wider and wider, about its aim."""
         if self._stalled_s < STALLED_S:
             return x, y
         self._search_s += dt_s
+        self._aim_m *= math.exp(-dt_s / LOOK_AGAIN_S)
+        self._aim_rad *= math.exp(-dt_s / LOOK_AGAIN_S)
         angle = 2.0 * math.pi * self._search_s / SEARCH_TURN_S
         radius = self._config.search_m * min(self._search_s / (2.0 * SEARCH_TURN_S), 1.0)
-        return x + radius * math.cos(angle), y + radius * math.sin(angle)
+        return FIRMER * x + radius * math.cos(angle), FIRMER * y + radius * math.sin(angle)
 
     def _shake(self, dt_s: float) -> Array:
         """Return the hand's unsteadiness, a first-order process that stays alike at any view rate."""
