@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, PercentFormatter
 
 from sessions.run_data import RunData, steps_s
 from sessions.statistics import Rate, moving_rates, percentile
@@ -65,7 +65,7 @@ def _style(axis: Axes, theme: Theme) -> None:
     axis.set_facecolor(theme.background)
     axis.grid(True, color=theme.grid, linewidth=0.8)
     axis.set_axisbelow(True)
-    axis.tick_params(colors=theme.faint, labelsize=9, length=0)
+    axis.tick_params(which="both", colors=theme.faint, labelsize=9, length=0)
     for side, spine in axis.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_color(theme.grid)
@@ -141,6 +141,9 @@ def timing(run: RunData, theme: Theme) -> Figure:
         edges = np.geomspace(min(took), max(max(took), min(took) * 1.01), 60)
         histogram.hist(took, bins=edges.tolist(), color=theme.final, alpha=0.75)
         histogram.set_xscale("log")
+        histogram.xaxis.set_major_formatter("{x:g}")
+        histogram.xaxis.set_minor_formatter("{x:g}")
+        histogram.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         for value, label in ((percentile(took, 0.5), "median"), (percentile(took, 0.99), "99 of 100")):
             histogram.axvline(value, color=theme.text, linewidth=1, linestyle=(0, (4, 3)))
             place = histogram.get_xaxis_transform()
