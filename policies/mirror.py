@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ class Mirror:
     def __init__(self, config: MirrorConfig, directory: Path) -> None:
         self._run: Any = None
         if config.enabled:
-            # a plain import would make every learner pay seconds for a library that it does not use
-            wandb = importlib.import_module("wandb")
+            import wandb  # here, since at the top every learner would pay seconds for a library it does not use
+
             directory.mkdir(parents=True, exist_ok=True)
             self._run = wandb.init(project=config.project, mode=config.mode, dir=str(directory))
 

@@ -85,7 +85,7 @@ class EpisodeBuffer:
     @property
     def rows(self) -> Rows:
         if self._rows is None:
-            raise StoreError("The buffer is empty; it needs at least one episode with a step.")
+            raise StoreError("The buffer is empty; add an episode with a step first.")
         return self._rows
 
     @property
@@ -194,7 +194,13 @@ class QuotaSampler:
         return demo, size - demo - human, human
 
     def draw(self) -> Batch:
-        """Return the next mini-batch (`config.batch` rows): demonstrations first, human steps last."""
+        """Return the next mini-batch (`config.batch` rows): demonstrations first, human steps last.
+
+        Raises:
+            StoreError: no episode with a step was added yet.
+        """
+        if not len(self.demo.steps) and not len(self.online.steps):
+            raise StoreError("There is nothing to draw from: both demonstrations and online episodes are empty.")
         n, gamma = self.config.n_step, self.config.gamma
         parts = []
         pools = (self.demo.steps, self.online.steps, self.online.human_steps)

@@ -1,0 +1,83 @@
+"""Features: of order one, relative to the socket, and free of the frame's arbitrary yaw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from policies.features import Features, turn, yaw
+from robot import se3
+from robot.errors import SpecError
+from robot.observe import observation_spec
+from robot.specs import ArraySpec, RobotSpec
+
+SPEC = RobotSpec("sim/peg", observation_spec(("front",), 8), ("x", "y", "z", "rz"), (0.02, 0.02, 0.02, 0.1), 0.1)
+P_COARSE, P_FINE, YAW = slice(0, 3), slice(3, 6), slice(6, 9)
+
+
+def observation(count: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    o = {k: rng.standard_normal((count, *SPEC.observation[k].shape)) for k in SPEC.state_keys}
+    for key in ("tool_pose", "socket_pose"):
+        o[key][:, 3:] /= np.linalg.norm(o[key][:, 3:], axis=1, keepdims=True)
+    return o
+
+
+def at(position: tuple[float, float, float], angle: float) -> np.ndarray:
+    return np.concatenate([position, se3.about_z(angle)])[None]
+
+
+def test_features_are_finite_and_of_order_one_whatever_is_measured() -> None:
+    o = {k: 1e3 * v if k != "tool_pose" else v for k, v in observation(200).items()}
+    o["socket_pose"][:, 3:] /= 1e3
+    features = Features(SPEC)(o)
+    assert features.shape == (200, Features(SPEC).size)
+    assert features.dtype == np.float32
+    assert np.abs(features).max() <= 4.0
+
+
+def test_a_single_observation_gives_its_row_of_the_batch_and_images_are_ignored() -> None:
+    batch, features = observation(3), Features(SPEC)
+    one = {k: v[1] for k, v in batch.items()} | {"images/front": np.zeros((8, 8, 3), np.uint8)}
+    np.testing.assert_array_equal(features.one(one), features(batch)[1])
+
+
+def test_the_position_is_relative_to_the_socket_in_the_sockets_frame_at_two_scales() -> None:
+    o = observation()
+    o["socket_pose"], o["tool_pose"] = at((0.5, 0.1, 0.04), np.pi / 2), at((0.5, 0.102, 0.05), np.pi / 2)
+    got = Features(SPEC)(o)[0]
+    np.testing.assert_allclose(got[P_COARSE], np.array([0.002, 0.0, 0.01]) / 0.05, atol=1e-6)
+    np.testing.assert_allclose(got[P_FINE], np.tanh([0.5, 0.0, 2.5]), atol=1e-4)
+    np.testing.assert_allclose(got[YAW], [0.0, 1.0, 0.0], atol=1e-6)
+
+
+def test_turning_the_scene_about_the_socket_changes_no_relative_feature() -> None:
+    o = observation()
+    o["socket_pose"], o["tool_pose"] = at((0.5, 0.0, 0.04), 0.1), at((0.51, 0.02, 0.06), 0.3)
+    first = Features(SPEC)(o)[0]
+    angle = 0.7
+    moved = se3.rotate(se3.about_z(angle), np.array([0.01, 0.02, 0.02])) + np.array([0.5, 0.0, 0.04])
+    o["socket_pose"], o["tool_pose"] = at((0.5, 0.0, 0.04), 0.1 + angle), at(tuple(moved), 0.3 + angle)
+    second = Features(SPEC)(o)[0]
+    np.testing.assert_allclose(first[:9], second[:9], atol=1e-5)
+
+
+def test_batched_yaw_and_turn_agree_with_the_hubs() -> None:
+    rng = np.random.default_rng(2)
+    q = rng.standard_normal((20, 4))
+    q /= np.linalg.norm(q, axis=1, keepdims=True)
+    np.testing.assert_allclose(yaw(q), [se3.yaw(row) for row in q], atol=1e-12)
+    v = rng.standard_normal((20, 3))
+    angle = rng.uniform(-3, 3, 20)
+    expected = [se3.rotate(se3.about_z(a), row) for a, row in zip(angle, v, strict=True)]
+    np.testing.assert_allclose(turn(v, angle), expected, atol=1e-12)
+
+
+def test_keys_without_a_rule_pass_clipped_and_missing_keys_are_named() -> None:
+    spec = RobotSpec("toy", {"state": ArraySpec((2,), "float32")}, ("x",), (0.1,), 0.1)
+    np.testing.assert_array_equal(Features(spec)({"state": np.array([[3.0, 99.0]])}), [[3.0, 10.0]])
+    with pytest.raises(SpecError, match=r"\['wrench'\] are missing"):
+        Features(SPEC)({k: v for k, v in observation().items() if k != "wrench"})
+    blind = RobotSpec("blind", {"images/a": ArraySpec((8, 8, 3), "uint8")}, ("x",), (0.1,), 0.1)
+    with pytest.raises(SpecError, match="at least one"):
+        Features(blind)
