@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from robot.settings import Settings, setting
 
@@ -27,7 +27,9 @@ class Mirror:
             import wandb  # here, since at the top every learner would pay seconds for a library it does not use
 
             directory.mkdir(parents=True, exist_ok=True)
-            self._run = wandb.init(project=config.project, mode=config.mode, dir=str(directory))
+            mode: Literal["online", "offline"] = "online" if config.mode == "online" else "offline"
+            quiet = wandb.Settings(silent=True)
+            self._run = wandb.init(project=config.project, mode=mode, dir=str(directory), settings=quiet)
 
     def log(self, metrics: dict[str, float], step: int) -> None:
         if self._run is not None:

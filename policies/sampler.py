@@ -75,8 +75,7 @@ class EpisodeBuffer:
         new = new._replace(end=new.end + start)
         self._reserve(new)
         rows = self.rows
-        for column, values in zip(rows, new, strict=True):
-            column[start : start + length + 1] = values
+        _copy(new, rows, start)
         self._size += length + 1
         self._steps = np.append(self._steps, np.arange(start, start + length))
         self._human = np.append(self._human, start + np.flatnonzero(new.is_human))
@@ -132,9 +131,15 @@ class EpisodeBuffer:
         capacity = max(2 * needed, 4096)
         grown = Rows(*(np.zeros((capacity, *c.shape[1:]), c.dtype) for c in new))
         if self._rows is not None:
-            for column, old in zip(grown, self._rows, strict=True):
-                column[: self._size] = old[: self._size]
+            _copy(self._rows, grown, 0)
         self._rows = grown
+
+
+def _copy(new: Rows, rows: Rows, start: int) -> None:
+    """Write the columns of `new` into `rows` from row `start` on."""
+    column: NDArray[np.generic]
+    for column, values in zip(rows, new, strict=True):
+        column[start : start + len(values)] = values
 
 
 def rows_of(episode: Episode, base: BasePolicy, rewards: RewardConfig) -> Rows:
