@@ -16,6 +16,8 @@ PEG_LENGTH_M = 0.06
 """Free length of the peg below the finger tips."""
 GRIPPED_LENGTH_M = 0.02
 PEG_MASS_KG = 0.05
+FOVY_DEG = {"front": 36.0, "wrist": 58.0, "film": 44.0}
+"""Vertical field of view of each camera [degrees]; pictures are square, so the horizontal one is equal."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ def mjcf(config: SimConfig, picture_size: int = 128) -> str:
     {_table()}
     {arm_body(_peg(config) + _wrist_camera())}
     {_socket(config)}
-    {_camera("front", (0.86, 0.32, 0.34), (0.49, 0.0, 0.10), (0, 0, 1), 36)}
-    {_camera("film", (1.25, 0.75, 0.62), (0.33, 0.0, 0.26), (0, 0, 1), 40)}
+    {_camera("front", (0.94, 0.35, 0.39), (0.48, 0.0, 0.125), (0, 0, 1))}
+    {_camera("film", (1.2, 0.78, 0.58), (0.30, 0.0, 0.31), (0, 0, 1))}
   </worldbody>
   <actuator>{actuators()}</actuator>
 </mujoco>"""
@@ -129,7 +131,7 @@ def _peg(config: SimConfig) -> str:
 
 def _wrist_camera() -> str:
     tip = FINGER_TIP_Z + PEG_LENGTH_M
-    return _camera("wrist", (0.075, 0.0, 0.045), (0.004, 0.0, tip), (1, 0, 0), 58)
+    return _camera("wrist", (0.075, 0.0, 0.045), (0.004, 0.0, tip), (1, 0, 0))
 
 
 def _socket(config: SimConfig) -> str:
@@ -190,7 +192,7 @@ def _turned(v: np.ndarray, turn: float) -> str:
 Triple = tuple[float, float, float]
 
 
-def _camera(name: str, position: Triple, target: Triple, up: Triple, fovy_deg: float) -> str:
+def _camera(name: str, position: Triple, target: Triple, up: Triple) -> str:
     """A camera at `position` that looks at `target`; MuJoCo cameras look along their -z axis."""
     z = np.subtract(position, target)
     z = z / np.linalg.norm(z)
@@ -199,4 +201,4 @@ def _camera(name: str, position: Triple, target: Triple, up: Triple, fovy_deg: f
     y = np.cross(z, x)
     axes = " ".join(f"{v:.9f}" for v in (*x, *y))
     pos = " ".join(f"{v:.6f}" for v in position)
-    return f'<camera name="{name}" pos="{pos}" xyaxes="{axes}" fovy="{fovy_deg}"/>'
+    return f'<camera name="{name}" pos="{pos}" xyaxes="{axes}" fovy="{FOVY_DEG[name]}"/>'

@@ -16,6 +16,8 @@ SEARCH_TURN_S = 1.2
 """Duration of one turn of the search."""
 IN_HOLE_M = 0.003
 """Deeper than this the hole itself guides the peg."""
+EASE_M = 0.005
+"""It stops to push when the peg is this much deeper than it has to be."""
 STALLED_S = 0.5
 """A peg that has sunk no further for this long, while pushed, sits on the rim."""
 CARELESS_FACTOR = 3.0
@@ -69,7 +71,8 @@ class Hand:
         yaw = sight.yaw_rad + self._aim_rad
         limit = self._speed
         if sight.depth_m > IN_HOLE_M:
-            wish = [0.3 * x / c.action_scale_m, 0.3 * y / c.action_scale_m, -c.push, 0.3 * yaw / c.action_scale_rad]
+            push = c.push if sight.depth_m < c.success_depth_m + EASE_M else 0.0
+            wish = [0.3 * x / c.action_scale_m, 0.3 * y / c.action_scale_m, -push, 0.3 * yaw / c.action_scale_rad]
         else:
             z = self._descent(sight, math.hypot(x, y), yaw, dt_s)
             x, y = self._searching(x, y, dt_s)
