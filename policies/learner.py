@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,6 +41,10 @@ class LearnerConfig(Settings):
         super().__post_init__()
         if self.subset > self.members:
             raise ConfigError(f"LearnerConfig.subset must be at most members ({self.members}); found {self.subset}.")
+
+
+class StoppedError(NudgeError):
+    """Learning was told to stop between two updates; what it knows then is no state to go on from."""
 
 
 class TensorBatch(NamedTuple):
@@ -85,7 +90,14 @@ class Learner:
         self.low, self.high = value_range
         self.updates = 0
 
-    def update(self, sampler: QuotaSampler, n: int, *, train_actor: bool = True) -> dict[str, float]:
+    def update(
+        self,
+        sampler: QuotaSampler,
+        n: int,
+        *,
+        train_actor: bool = True,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> dict[str, float]:
         """Do `n` critic updates, each on its own mini-batch, and the actor updates that fall among them.
 
         With `train_actor` False (critic warm-up) actor and actor target stay as they are, bit for bit.
@@ -93,10 +105,13 @@ class Learner:
 
         Raises:
             DivergedError: naming the tensor that is no longer finite.
+            StoppedError: `stop()` came true before the last update.
         """
         sums: dict[str, Tensor] = {}
         counts: dict[str, int] = {}
         for _ in range(n):
+            if stop():
+                raise StoppedError(f"Learning was stopped after update {self.updates}; resume from the checkpoint.")
             batch = tensors(sampler.draw())
             report = self.critic_step(batch)
             self.updates += 1

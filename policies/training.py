@@ -14,7 +14,7 @@ import torch
 from policies import checkpoint
 from policies.base import BasePolicy
 from policies.jsonfile import append_json_line, read_json, write_json
-from policies.learner import Learner, LearnerConfig
+from policies.learner import Learner, LearnerConfig, StoppedError
 from policies.mirror import Mirror, MirrorConfig
 from policies.ratio import UpdateRatio
 from policies.residual import ResidualConfig, actor_for
@@ -38,7 +38,7 @@ class TrainingConfig(Settings):
     )
     updates: int = setting(4, "critic updates per `per_steps` robot steps", low=0, high=1000)
     per_steps: int = setting(1, "robot steps to which `updates` refers", unit="steps", low=1, high=1000)
-    checkpoint_every: int = setting(10, "episodes between checkpoints", unit="episodes", low=1, high=10**6)
+    checkpoint_every: int = setting(5, "episodes between checkpoints", unit="episodes", low=1, high=10**6)
     seed: int = setting(0, "seed of weights, mini-batches and noise", low=0, high=2**31)
     residual: ResidualConfig = setting(ResidualConfig, "the residual")
     learner: LearnerConfig = setting(LearnerConfig, "critics and actor")
@@ -98,13 +98,17 @@ class Training:
     def is_finished(self) -> bool:
         return self.robot_steps >= self.config.total_steps
 
-    def take(self, episode: Episode) -> dict[str, float]:
-        """Add one online episode and do exactly the updates that its steps oblige; returns metrics."""
+    def take(self, episode: Episode, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+        """Add one online episode and do exactly the updates that its steps oblige; returns metrics.
+
+        Raises:
+            StoppedError: `stop()` came true among the updates; this object is then of no further use.
+        """
         self.replay(episode)
         owed = self.ratio.owed(self.robot_steps)
         begun = time.perf_counter()
         train_actor = self.robot_steps > self.config.warmup_steps
-        metrics = self.learner.update(self.sampler, owed, train_actor=train_actor)
+        metrics = self.learner.update(self.sampler, owed, train_actor=train_actor, stop=stop)
         self.ratio.done(owed)
         duration = max(time.perf_counter() - begun, 1e-9)
         counters = {
@@ -166,25 +170,41 @@ def run_learner(
     if not resume:
         weights.publish(0, training.actor_tensors(), digest)
     mirror = Mirror(config.mirror, Path(checkpoint_dir) / "mirror")
+    log = _Log(Path(metrics_path), mirror)
     try:
         online = _wait_for_store(Path(online_path), stop)
         if online is not None:
             _check_length(online, taken)
             for index in range(taken):
                 training.replay(online.episode(index))
-        _report(training, Path(checkpoint_dir))
+        progress = _report(training, Path(checkpoint_dir))
         while online is not None and not training.is_finished and _wait_for_episode(online, training.version, stop):
-            metrics = training.take(online.episode(training.version))
+            metrics = training.take(online.episode(training.version), stop)
             weights.publish(training.version, training.actor_tensors(), digest)
-            append_json_line(Path(metrics_path), metrics)
-            mirror.log(metrics, step=training.learner.updates)
+            log.write(metrics)
             if training.version % config.checkpoint_every == 0:
                 checkpoint.save(Path(checkpoint_dir), training)
-            _report(training, Path(checkpoint_dir))
+            progress = _report(training, Path(checkpoint_dir))
         checkpoint.save(Path(checkpoint_dir), training)
-        return _report(training, Path(checkpoint_dir))
+        return progress
+    except StoppedError:
+        return progress  # between two episodes there was a checkpoint, and the way from it is repeated exactly
     finally:
         mirror.close()
+
+
+class _Log:
+    """The metrics file and its mirror; versions that are there already (learnt again after a crash) are skipped."""
+
+    def __init__(self, path: Path, mirror: Mirror) -> None:
+        self._path, self._mirror = path, mirror
+        lines = path.read_text().splitlines() if path.exists() else []
+        self._newest = max((int(json.loads(line)["version"]) for line in lines), default=0)
+
+    def write(self, metrics: dict[str, float]) -> None:
+        if metrics["version"] > self._newest:
+            append_json_line(self._path, metrics)
+            self._mirror.log(metrics, step=int(metrics["updates"]))
 
 
 def _report(training: Training, directory: Path) -> Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -142,9 +143,9 @@ def test_the_process_learns_the_store_in_order_stops_when_told_and_resumes_exact
     again = tmp_path / "again"
     again.mkdir()
     split = folders(tmp_path) | {k: v for k, v in folders(again).items() if k in ("weights_dir", "checkpoint_dir")}
-    calls = iter([False, False, False, True])
-    partial = run_learner(**split, config=config, stop=lambda: next(calls), resume=False)
-    assert 0 < partial.version < len(ONLINE)
+    calls = itertools.count()
+    partial = run_learner(**split, config=config, stop=lambda: next(calls) > 30, resume=False)
+    assert partial.version == 3  # stopped among the updates of the fourth episode; the checkpoint has two
     assert not partial.is_finished
     assert run_learner(**split, config=config, stop=lambda: False, resume=True) == whole
     shapes = Training(toy_base(), DEMOS, CONFIG).learner.actor.network.shapes
@@ -152,6 +153,8 @@ def test_the_process_learns_the_store_in_order_stops_when_told_and_resumes_exact
     mine = WeightsDirectory(again / "weights").load(len(ONLINE), digest, shapes)
     theirs = weights.load(len(ONLINE), digest, shapes)
     assert all(torch.equal(mine[n], theirs[n]) for n in shapes)
+    lines = [json.loads(x) for x in (tmp_path / "metrics" / "learner.jsonl").read_text().splitlines()]
+    assert [x["version"] for x in lines] == list(range(1, len(ONLINE) + 1))
 
 
 def test_the_process_publishes_the_zero_residual_and_ends_without_an_online_store(tmp_path) -> None:
