@@ -79,6 +79,7 @@ class LocalRobot:
         self._world.randomise(seed)
         self._server.settle()
         self._server.advance(self._period_s)
+        self._server.hold()
         T_base_start = start_pose(self._reset_config, self._actions.q_home, seed)
         for _ in range(round(self._reset_config.timeout_s / self._period_s)):
             situation = self._situation()

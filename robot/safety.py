@@ -64,7 +64,7 @@ class SafetyConfig(Settings):
     """Limits between any command and the arm. Kept in a file of its own, its digest in every episode."""
 
     workspace_low_m: tuple[float, float, float] = setting(
-        (0.25, -0.35, 0.0), "lower corner of the box that targets stay in (base frame)", unit="m"
+        (0.25, -0.35, -0.02), "lower corner of the box that targets stay in (base frame)", unit="m"
     )
     workspace_high_m: tuple[float, float, float] = setting(
         (0.75, 0.35, 0.70), "upper corner of the box that targets stay in (base frame)", unit="m"

@@ -63,6 +63,7 @@ _ROWS = (
     Topic("color/image_raw", "sensor_msgs/msg/Image", "camera", "camera", 30, is_logged=False),
     Topic("color/camera_info", "sensor_msgs/msg/CameraInfo", "camera", "camera", 30),
     Topic("policy/image", "sensor_msgs/msg/Image", "camera", "camera", 30),
+    Topic("ready", "std_msgs/msg/String", "arm", "every node", is_latched=True, is_logged=False),
     Topic("/clock", "rosgraph_msgs/msg/Clock", "global", "arm"),
     Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "global", "every node", 1),
 )

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.actions import ActionMap
-from robot.interfaces import DeviceSample
 from robot.mux import CommandMux
 from robot.observe import observation_spec
 from robot.safety import Governor
-from robot.se3 import Pose
 from robot.specs import RobotSpec
 from sessions.robot_config import RobotConfig
-from teleop.operator import OperatorView, SimulatedOperator
+from teleop.operator import SimulatedOperator
 
 if TYPE_CHECKING:  # rclpy and torch are loaded only by the processes that need them
     from policies.base import BasePolicy
@@ -68,21 +66,8 @@ def arm_server(config: RobotConfig) -> tuple[ArmServer, World]:
     return server, arm
 
 
-class OperatorWatcher:
-    """The simulated operator as what the teleop node asks."""
-
-    def __init__(self, operator: SimulatedOperator) -> None:
-        self._operator = operator
-
-    def sample(
-        self, truth: Mapping[str, float], T_base_tool: Pose, stamp_ns: int, episode_step: int, role: str
-    ) -> DeviceSample:
-        self._operator.see(OperatorView(dict(truth), T_base_tool, stamp_ns, episode_step, role))
-        return self._operator.read()
-
-
-def operator(config: RobotConfig) -> OperatorWatcher:
-    return OperatorWatcher(SimulatedOperator(config.operator, config.task.seed))
+def operator(config: RobotConfig) -> SimulatedOperator:
+    return SimulatedOperator(config.operator, config.task.seed)
 
 
 class SceneRenderer:
@@ -134,6 +119,7 @@ def node_names(config: RobotConfig) -> list[str]:
 
 def node(name: str, config: RobotConfig, is_realtime: bool) -> NudgeNode:
     """Return the node of a process of `node_names`."""
+    from drivers.mujoco_model import FOVY_DEG
     from robot.nodes.arm import ArmNode
     from robot.nodes.camera import SimCameraNode
     from robot.nodes.mux import MuxNode
@@ -153,9 +139,8 @@ def node(name: str, config: RobotConfig, is_realtime: bool) -> NudgeNode:
     camera = name.removeprefix("camera_")
     cameras = config.cameras
     scene = SceneRenderer(config, camera)
-    return SimCameraNode(
-        links, camera, scene, math.radians(45.0), cameras.image_size, cameras.raw_size, cameras.rate_hz
-    )
+    fovy_rad = math.radians(FOVY_DEG[camera])
+    return SimCameraNode(links, camera, scene, fovy_rad, cameras.image_size, cameras.raw_size, cameras.rate_hz)
 
 
 def ros_robot(config: RobotConfig, is_realtime: bool) -> RosRobot:

@@ -142,10 +142,14 @@ class ArmNode(NudgeNode):
         """Success with the stamp [ns] of the present state, or the fault."""
         response.success = not self._server.has_fault and not self._server.is_homing
         stamp_ns = self._server.snapshot().stamp_ns + self._offset_ns
-        response.message = str(stamp_ns) if response.success else (
-            f"the arm is at fault ({self._server.fault}): clear it with arm/reset_fault"
-            if self._server.has_fault
-            else "the arm did not reach its home"
+        response.message = (
+            str(stamp_ns)
+            if response.success
+            else (
+                f"the arm is at fault ({self._server.fault}): clear it with arm/reset_fault"
+                if self._server.has_fault
+                else "the arm did not reach its home"
+            )
         )
         return response
 

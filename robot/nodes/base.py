@@ -18,10 +18,14 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import String
 
 from robot.nodes.messages import message_class
 from robot.nodes.qos import publisher_qos, subscription_qos
 from robot.topics import Topic, topic
+
+COMING_AND_GOING = frozenset({"actor", "person", "every node"})
+"""Publishers that a graph works without, for a while."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ class NudgeNode(Node):
             start_parameter_services=False,
             enable_rosout=False,
         )
+        self._required: list[Any] = []
+        self._ready = self.publisher("ready")
+        self._ready_timer = self.create_timer(0.05, self._tell_when_ready)
         self._diagnostics = self.publisher("/diagnostics")
         self.create_timer(1.0, self._publish_diagnostics)
 
@@ -73,9 +80,12 @@ class NudgeNode(Node):
             self._received[path] = self._received.get(path, 0) + 1
             callback(message)
 
-        return self.create_subscription(
+        subscription = self.create_subscription(
             message_class(row.type), path, self.guarded(counted), subscription_qos(row, self.graph.is_lockstep)
         )
+        if row.publisher not in COMING_AND_GOING:
+            self._required.append(subscription)
+        return subscription
 
     def serve(self, type_: Any, name: str, callback: Any) -> Any:
         """Offer a service in a reentrant group, so that a long answer does not stop the node's other callbacks."""
@@ -118,6 +128,21 @@ class NudgeNode(Node):
     def status(self) -> dict[str, str]:
         """Return what `/diagnostics` should tell of this node, beside the counts of messages."""
         return {}
+
+    def absent(self) -> list[str]:
+        """Return what this node still misses of the rest of the graph: publishers of its topics, services."""
+        silent = [s.topic_name for s in self._required if s.get_publisher_count() == 0]
+        return silent + [c.srv_name for c in self.clients if not c.service_is_ready()]
+
+    def _tell_when_ready(self) -> None:
+        if not self.absent():
+            self._ready_timer.cancel()
+            self._ready.publish(String(data=self.name_in_graph))
+
+    @property
+    def name_in_graph(self) -> str:
+        """Name by which the node tells that it is ready: unique within the graph of one arm."""
+        return f"{self.get_name()}_{self._camera}" if self._camera else str(self.get_name())
 
     def _path(self, row: Topic, camera: str = "") -> str:
         if row.scope == "global":

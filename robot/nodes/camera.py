@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,7 +35,7 @@ class SimCameraNode(NudgeNode):
     ) -> None:
         super().__init__("camera", graph, camera=camera, context=context)
         self._render = render
-        self._fovy_rad = fovy_rad if fovy_rad > 0 else math.radians(45)
+        self._fovy_rad = fovy_rad
         self._image_size, self._raw_size = image_size, raw_size
         self._frame = f"{camera}_optical_frame"
         self._newest: Any = None

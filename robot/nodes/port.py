@@ -35,7 +35,9 @@ STATES = {
 }
 """What an observation is made of, beside images."""
 
-READY_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 30.0
+SETTLE_S = 0.3
+"""A reader may know its writer before the writer knows the reader; samples in between are lost."""
 ANSWER_TIMEOUT_S = 30.0
 
 
@@ -76,6 +78,9 @@ class RosRobot(NudgeNode):
         self._episode_step = 0
         self._label = Label.NONE
         self._deadline = 0.0
+        self._nodes = ("arm", "mux", "teleop", "reset", *(f"camera_{camera}" for camera in cameras))
+        self._ready_nodes: set[str] = set()
+        self.subscribe("ready", self._on_ready)
         for name, row in STATES.items():
             self.subscribe(row, partial(self._take, name))
         for camera in cameras:
@@ -93,12 +98,14 @@ class RosRobot(NudgeNode):
         self._seed: Any = self.create_client(SetParameters, "reset/set_parameters")
 
     def wait_until_ready(self) -> None:
-        """Wait until every publisher, subscriber and service that a session needs is there.
+        """Wait until this node and all the others have found what they need of each other.
 
         Raises:
-            RobotError: after 20 s, naming what is silent.
+            RobotError: after 30 s, naming what is silent.
         """
-        self._wait(lambda: not self._absent(), READY_TIMEOUT_S, lambda: f"missing: {', '.join(self._absent())}")
+        self._wait(lambda: not self._not_ready(), READY_TIMEOUT_S, lambda: f"not ready: {', '.join(self._not_ready())}")
+        settled = time.monotonic() + SETTLE_S
+        self._wait(lambda: time.monotonic() > settled, READY_TIMEOUT_S, lambda: "")
 
     def reset(self, seed: int) -> Outcome:
         """Reset by the reset node; returns the first observation of the episode.
@@ -268,17 +275,11 @@ class RosRobot(NudgeNode):
             self.get_logger().error(f"Stale: {', '.join(late)}; the episode is aborted.")
         return bool(late)
 
-    def _absent(self) -> list[str]:
-        absent = [name for name, client in self._triggers.items() if not client.service_is_ready()]
-        if not self._seed.service_is_ready():
-            absent.append("reset/set_parameters")
-        for subscription in self.subscriptions:
-            if self.count_publishers(subscription.topic_name) == 0:
-                absent.append(subscription.topic_name)
-        for name in ("policy/target_pose", "policy/info"):
-            if self._outputs[name].get_subscription_count() == 0:
-                absent.append(f"a subscriber of {name}")
-        return absent
+    def _not_ready(self) -> list[str]:
+        return self.absent() + [f"node {name}" for name in self._nodes if name not in self._ready_nodes]
+
+    def _on_ready(self, message: Any) -> None:
+        self._ready_nodes.add(message.data)
 
     def _call(self, client: Any, request: Any, name: str) -> Any:
         future = client.call_async(request)

@@ -27,7 +27,8 @@ COMMANDS = frozenset(
 def subscription_qos(row: Topic, is_lockstep: bool) -> QoSProfile:
     is_reliable = is_lockstep or row.is_latched or row.name in COMMANDS
     return QoSProfile(
-        depth=LOCKSTEP_DEPTH if is_lockstep else 1,
+        # a latched row may have several publishers; each one's last sample counts
+        depth=LOCKSTEP_DEPTH if is_lockstep or row.is_latched else 1,
         reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if row.is_latched else DurabilityPolicy.VOLATILE,
     )
