@@ -59,7 +59,8 @@ def parser_of(name: str, verb: Verb) -> VerbParser:
         allow_abbrev=False,
     )
     verb.options(parser)
-    parser.add_argument("--json", action="store_true", help="machine-readable result on standard output")
+    if verb.has_json:
+        parser.add_argument("--json", action="store_true", help="machine-readable result on standard output")
     if verb.has_config:
         parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file of settings")
         parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", type=_override)

@@ -18,6 +18,7 @@ class Verb:
         about: what it does, for its own help.
         examples: command lines, for its own help.
         options: adds the verb's own options to its parser.
+        has_json: whether --json changes what it says.
         has_config: whether it takes --config and `key=value` overrides.
         go_on: how to go on after Ctrl-C; `{run}` is the run directory.
     """
@@ -28,6 +29,7 @@ class Verb:
     examples: tuple[str, ...]
     options: Callable[[argparse.ArgumentParser], None]
     has_config: bool = True
+    has_json: bool = True
     go_on: str = ""
 
 
@@ -120,6 +122,7 @@ VERBS: dict[str, Verb] = {
         "Starts every node as its own process and watches them until Ctrl-C.",
         ("nudge up --realtime",),
         _up,
+        has_json=False,
         go_on="nudge up",
     ),
     "record": Verb(
