@@ -39,7 +39,7 @@ class Child:
     def tail(self, lines: int = 3) -> str:
         """Return the last lines of its log, on one line."""
         text = self.log.read_text(errors="replace").strip().splitlines()
-        return " | ".join(text[-lines:]) or "its log is empty"
+        return " | ".join(text[-lines:]).rstrip(".") or "its log is empty"
 
 
 @dataclass

@@ -12,7 +12,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from robot.actions import ActionMap
-from robot.mode import MOVING, Event, Mode
+from robot.mode import Event, Mode
 from robot.mux import CommandMux, HumanInput, MuxOutput
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
@@ -139,8 +139,9 @@ class MuxNode(NudgeNode):
             self._publish_mode()
 
     def _watch_silence(self) -> None:
+        # a reset may be silent while the arm homes; without its commands the arm holds anyway
         limit = self.graph.silence_s if self.graph.is_lockstep else COMMAND_EXPIRY_S
-        if self._mux.mode in MOVING and time.monotonic() - self._last_command > limit:
+        if self._mux.mode in (Mode.POLICY, Mode.HUMAN) and time.monotonic() - self._last_command > limit:
             self._mux.handle(Event.COMMAND_EXPIRED)
             self.get_logger().warning(f"No command for {limit} s: soft stop, the arm holds.")
             self._publish_mode()
