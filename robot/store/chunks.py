@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from robot.store.schema import Field
 
 ZSTD_LEVEL = 1
+SYNC_THREADS = 16
 
 
 class Batch:
@@ -41,7 +44,6 @@ class Batch:
 
     def stage(self, path: Path, content: bytes) -> None:
         """Write `content` beside `path`, to replace it at `publish`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.partial")
         self._staged.append((temporary, path))
         with temporary.open("wb", buffering=0) as file:
@@ -52,8 +54,9 @@ class Batch:
     def publish(self) -> None:
         """Flush every staged file, then rename each into place; the last rename is the commit point."""
         if self._is_synced:
-            for temporary, _ in self._staged:
-                sync(temporary)
+            # Several at a time, because a journalling file system makes one flush of those that wait.
+            with ThreadPoolExecutor(SYNC_THREADS) as pool:
+                list(pool.map(sync, [temporary for temporary, _ in self._staged]))
         for temporary, path in self._staged:
             temporary.replace(path)
         if self._is_synced and self._staged:
@@ -79,6 +82,7 @@ class Chunks:
         self._field = field
         self._dtype = np.dtype(field.array.dtype).newbyteorder("<")
         self._shape = (field.rows, *field.array.shape)
+        self._metadata: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -103,15 +107,14 @@ class Chunks:
 
     def length(self) -> int:
         """Return the length of the first axis that plain zarr readers see."""
-        metadata = json.loads((self._folder / "zarr.json").read_bytes())
-        return int(metadata["shape"][0])
+        return int(self._read_metadata()["shape"][0])
 
     def stage_length(self, batch: Batch, length: int) -> None:
         """Stage a new length of the first axis."""
-        path = self._folder / "zarr.json"
-        metadata = json.loads(path.read_bytes())
-        metadata["shape"][0] = length
-        batch.stage(path, json.dumps(metadata, indent=2).encode())
+        if self._metadata is None:
+            self._metadata = self._read_metadata()  # once: only the length ever changes
+        self._metadata["shape"][0] = length
+        batch.stage(self._folder / "zarr.json", json.dumps(self._metadata).encode())
 
     def stage_rows(self, batch: Batch, start: int, rows: NDArray[np.generic]) -> None:
         """Stage `rows` at [start, start + len(rows)); rows before `start` are kept."""
@@ -145,8 +148,12 @@ class Chunks:
             rows[low - start : high - start] = self.chunk(index)[low - index * size : high - index * size]
         return rows
 
+    def _read_metadata(self) -> dict[str, Any]:
+        metadata: dict[str, Any] = json.loads((self._folder / "zarr.json").read_bytes())
+        return metadata
+
     def _path(self, index: int) -> Path:
-        return self._folder.joinpath("c", str(index), *("0" for _ in self._field.array.shape))
+        return self._folder / ".".join(["c", str(index), *("0" for _ in self._field.array.shape)])
 
 
 def zstd(content: bytes) -> bytes:

@@ -211,6 +211,8 @@ def _create_arrays(path: Path, schema: Schema, attributes: Mapping[str, str]) ->
             dtype=field.array.dtype,
             compressors=ZstdCodec(level=ZSTD_LEVEL) if field.is_compressed else None,
             fill_value=field.fill,
+            # "c.0.0" instead of "c/0/0": no folder to make for every chunk
+            chunk_key_encoding={"name": "default", "separator": "."},
             attributes={"unit": field.array.unit, "frame": field.array.frame},
         )
     # An (empty) array, because zarr looks for members in groups only and would warn of the journal's files.

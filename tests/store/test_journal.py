@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_samples import QUICK, assert_same, cut, plain_episode, robot
+from store_samples import QUICK, PlainEpisode, assert_same, cut, plain_episode, robot
 
 from robot.errors import StoreError
-from robot.store import StoreReader, StoreWriter, repair
+from robot.store import StoreReader, StoreWriter, check, repair
 from robot.store.journal import FINAL, STEP, EpisodeHeader, JournalWriter, read_journal
-from robot.store.tables import JOURNAL
+from robot.store.tables import JOURNAL, Tables
 
 SPEC = robot(image_size=0)
 PLAIN = plain_episode(SPEC, 0, 4, "success")
@@ -131,7 +131,7 @@ def test_an_episode_whose_end_was_journalled_is_not_called_aborted(tmp_path: Pat
 def test_a_commit_torn_before_its_last_rename_is_done_again_from_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     first = plain_episode(SPEC, 1, 5, "truncated")
-    ends = path / "meta/episode_ends/c/0"
+    ends = path / "meta/episode_ends/c.0"
     with StoreWriter.open(path, SPEC, {}, QUICK) as writer:
         for plain in (first, PLAIN):
             writer.begin(plain.seed, plain.attributes)
@@ -165,3 +165,44 @@ def test_a_journal_left_after_its_commit_is_not_committed_twice(tmp_path: Path) 
     assert repair(path).episode is None
     assert len(StoreReader.open(path)) == 1
     assert not (path / JOURNAL).exists()
+
+
+def test_a_torn_commit_without_its_journal_is_trimmed(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    ends = path / "meta/episode_ends/c.0"
+    model = [plain_episode(SPEC, number, 5, "truncated") for number in range(3)]
+    with StoreWriter.open(path, SPEC, {}, QUICK) as writer:
+        for number, plain in enumerate(model[:2]):
+            write_whole(writer, plain)
+            if number == 0:
+                shutil.copy(ends, tmp_path / "ends")
+    shutil.copy(tmp_path / "ends", ends)
+    assert check(path) != []
+    with StoreWriter.open(path, SPEC, {}, QUICK) as writer:
+        assert writer.repaired is not None
+        assert "a torn commit was trimmed" in writer.repaired.message
+        assert check(path) == []
+        write_whole(writer, model[2])
+    assert check(path) == []
+    reader = StoreReader.open(path)
+    assert len(reader) == 2
+    assert_same(SPEC, reader.episode(0), model[0])
+    assert_same(SPEC, reader.episode(1), model[2])
+
+
+def test_committing_the_same_journal_twice_adds_one_episode(tmp_path: Path) -> None:
+    journal = dead_store(tmp_path / "a.zarr", 4)
+    tables = Tables.open(tmp_path / "a.zarr")
+    content = read_journal(journal, tables.schema.row())
+    assert content.header is not None
+    for _ in range(2):
+        assert tables.commit(content.header, content.steps, content.final, is_synced=False) == 0
+    assert tables.ends().tolist() == [4]
+
+
+def write_whole(writer: StoreWriter, plain: PlainEpisode) -> None:
+    writer.begin(plain.seed, plain.attributes)
+    for step in plain.steps:
+        writer.append(step)
+    assert plain.final is not None
+    writer.commit(plain.final)

@@ -155,8 +155,8 @@ def test_check_names_every_kind_of_damage(tmp_path: Path) -> None:
         "Episode 2: it must have ended in exactly one way, terminated or truncated.",
     ]
 
-    (path / "data/images/front/c/1/0/0/0").write_bytes(b"no image")
-    (path / "data/wrench/c/0/0").unlink()
+    (path / "data/images/front/c.1.0.0.0").write_bytes(b"no image")
+    (path / "data/wrench/c.0.0").unlink()
     root["data/label"].resize((29,))
     found = check(path)
     assert any(line.startswith("data/images/front: chunk 1 cannot be read") for line in found)
