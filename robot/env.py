@@ -64,6 +64,8 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self._steps += 1
         step = self._judge(outcome)
         self._is_running = not step.is_last
+        if step.is_last:
+            self._port.end()
         return step, outcome
 
     def _judge(self, outcome: Outcome) -> TimeStep:

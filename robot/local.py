@@ -71,7 +71,7 @@ class LocalRobot:
 
     def reset(self, seed: int) -> Outcome:
         """Lay out the scene, home, move to the start pose; raises RobotError when that fails."""
-        self._mux.handle(Event.EPISODE_END)
+        self.end()
         self._mux.handle(Event.RESET_BEGIN)
         self._server.start_home(seed)
         while self._server.is_homing:
@@ -106,6 +106,11 @@ class LocalRobot:
         if sample is None:
             return outcome
         return Outcome(**{**outcome.__dict__, "label": sample.label})
+
+    def end(self) -> None:
+        """Hold until the next reset."""
+        self._mux.handle(Event.EPISODE_END)
+        self._server.hold()
 
     def close(self) -> None:
         """Nothing to close."""

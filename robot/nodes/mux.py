@@ -127,10 +127,11 @@ class MuxNode(NudgeNode):
         mode = self._mux.handle(event)
         self._last_command = time.monotonic()
         self._publish_mode()
-        # a fault cleared by a person leaves the arm disabled until it is enabled
-        is_refused = mode is before and mode is Mode.FAULT
-        response.success = not is_refused
-        response.message = f"{before.value} -> {mode.value}" + ("; clear the fault first" if is_refused else "")
+        # what changes nothing is no success, but for an end, which there may be two of
+        response.success = mode is not before or (event is Event.EPISODE_END and mode is not Mode.FAULT)
+        response.message = f"{before.value} -> {mode.value}"
+        if not response.success:
+            response.message = f"{event.value} is not possible in mode {before.value}"
         return response
 
     def _on_e_stop(self, message: Any) -> None:

@@ -62,6 +62,7 @@ class RosRobot(NudgeNode):
         super().__init__("actor", graph, context=context)
         self.role = "watch"
         self._is_closed = False
+        self._is_ended = False
         self._actions = actions
         self._cameras = cameras
         self._executor = SingleThreadedExecutor(context=self.context)
@@ -113,14 +114,15 @@ class RosRobot(NudgeNode):
         Raises:
             RobotError: the reset failed or did not answer; the mux then has a latched fault.
         """
-        self._end_episode()
+        self.end()
         self._call(self._seed, seed_parameter("episode_seed", seed), "reset/set_parameters")
         answer = self._call(self._triggers["reset/reset"], Trigger.Request(), "reset/reset")
         if not answer.success:
             raise RobotError(answer.message)
         self._episode_step = 0
+        self._is_ended = False
         self._label = Label.NONE
-        self._publish_event("start", seed=seed)
+        self.publish_event("start", seed=seed)
         row = self._observe(int(answer.message))
         self._deadline = time.monotonic()
         return self._outcome(row, np.zeros(self._actions.size, np.float32), Source.RESET)
@@ -148,23 +150,23 @@ class RosRobot(NudgeNode):
             return
         self._is_closed = True
         try:
-            self._end_episode()
+            self.end()
         except RobotError as error:
             self.get_logger().warning(str(error))
         self._executor.shutdown()
         self.destroy_node()
 
+    def end(self) -> None:
+        """End the episode: the mux is ready for the next one, the arm holds."""
+        if not self._is_ended:
+            self._call(self._triggers["mux/episode_end"], Trigger.Request(), "mux/episode_end")
+            self._call(self._triggers["arm/hold"], Trigger.Request(), "arm/hold")
+            self._is_ended = True
+
     def publish_event(self, event: str, **parts: Any) -> None:
         """Tell every listener of `episode/event` (a JSON text)."""
-        self._publish_event(event, **parts)
-
-    def _publish_event(self, event: str, **parts: Any) -> None:
         text = json.dumps({"event": event, "stamp_ns": self._stamp_ns, **parts})
         self._outputs["episode/event"].publish(String(data=text))
-
-    def _end_episode(self) -> None:
-        self._call(self._triggers["mux/episode_end"], Trigger.Request(), "mux/episode_end")
-        self._call(self._triggers["arm/hold"], Trigger.Request(), "arm/hold")
 
     def _publish_decision(self, decision: Decision, stamp_ns: int) -> None:
         target = self._actions.target(messages.to_pose(self._pose), decision.action)

@@ -103,7 +103,9 @@ class ResetNode(NudgeNode):
     async def _trigger(self, name: str) -> str:
         answer = await self._triggers[name].call_async(Trigger.Request())
         if not answer.success:
-            raise RobotError(f"Reset failed: {name} answered {answer.message!r}.")
+            raise RobotError(
+                f"Reset failed: {name} answered {answer.message!r}; a fault is cleared with mux/clear_fault."
+            )
         return str(answer.message)
 
     async def _pose_since(self, stamp_ns: int) -> Any:
