@@ -63,6 +63,15 @@ def test_the_films_show_a_seed_that_the_base_failed_and_the_final_policy_mastere
     assert "The same start, before and after finetuning" in (finished / "report.html").read_text()
 
 
+def test_a_failed_seed_that_was_mastered_goes_before_one_that_was_not(tmp_path: Path) -> None:
+    write_store(tmp_path / "base.zarr", [False, False], 16, 2)
+    write_store(tmp_path / "final.zarr", [False, True], 16, 2)
+    before, after = choose(StoreReader.open(tmp_path / "base.zarr"), StoreReader.open(tmp_path / "final.zarr"))
+    assert before is not None
+    assert after is not None
+    assert (seed_of(before), seed_of(after), after.is_success) == (101, 101, True)
+
+
 def test_without_a_failed_base_episode_the_same_seed_is_shown_twice(tmp_path: Path) -> None:
     write_store(tmp_path / "base.zarr", [True, True], 16, 2)
     write_store(tmp_path / "final.zarr", [False, True], 16, 2)
