@@ -76,8 +76,12 @@ def test_the_spec_and_what_was_given_at_creation_come_back(tmp_path: Path) -> No
 )
 def test_a_store_of_another_robot_is_refused(tmp_path: Path, change: dict[str, object], sentence: str) -> None:
     store(tmp_path / "a.zarr", (2,))
+    other = dataclasses.replace(SPEC, **change)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match=sentence):
-        StoreWriter.open(tmp_path / "a.zarr", dataclasses.replace(SPEC, **change), {})  # type: ignore[arg-type]
+        StoreWriter.open(tmp_path / "a.zarr", other, {})
+    with pytest.raises(StoreError, match=sentence):
+        StoreReader.open(tmp_path / "a.zarr", other)
+    assert len(StoreReader.open(tmp_path / "a.zarr", SPEC)) == 1
     assert check(tmp_path / "a.zarr") == []
 
 
