@@ -100,7 +100,8 @@ def success(run: RunData, theme: Theme) -> Figure:
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     axis.set_xlabel("robot steps in finetuning")
     axis.set_ylabel("success")
-    _legend(axis, theme, "lower right")
+    legend: Any = figure.legend
+    legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9, labelcolor=theme.text)
     return figure
 
 

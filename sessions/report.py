@@ -193,7 +193,9 @@ def _phases(run: RunData) -> str:
     known = ("phase", "seed", "wall_s", "what")
     rows = []
     for row in run.phases:
-        rest = ", ".join(f"{key} {_short(value)}" for key, value in row.items() if key not in known)
+        rest = ", ".join(
+            f"{key} {_short(value)}" for key, value in row.items() if key not in known and _is_short(value)
+        )
         what = f"{row.get('what', '')}{f' ({rest})' if rest else ''}"
         rows.append([str(row.get("phase", "")), str(row.get("seed", "")), clock(row.get("wall_s")), what])
     body = _table(["phase", "seed", "took", "what was done"], rows, numbers=(1, 2)) if rows else ""
@@ -228,6 +230,10 @@ def clock(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _is_short(value: object) -> bool:
+    return not isinstance(value, (list, dict)) and value is not None
 
 
 def _short(value: object) -> str:

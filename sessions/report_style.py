@@ -35,7 +35,8 @@ figcaption { margin:8px 0 0; color:var(--faint) } figcaption b { color:var(--tex
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums }
 th { text-align:left; font-weight:600; color:var(--faint); font-size:13px }
 th, td { padding:7px 14px 7px 0; border-bottom:1px solid var(--line); vertical-align:top }
-td.n, th.n { text-align:right } .n + :not(.n) { padding-left:14px } tr:last-child td { border-bottom:0 }
+td.n, th.n { text-align:right; white-space:nowrap } .n + :not(.n) { padding-left:14px }
+tr:last-child td { border-bottom:0 }
 details summary { cursor:pointer; font-weight:600 }
 pre { overflow:auto; font:12.5px/1.5 ui-monospace,Menlo,monospace }
 .missing { color:var(--faint); font-style:italic; margin:0 }
