@@ -1,8 +1,8 @@
 """Runs the demo's learning in one process, without ROS 2: demonstrations, cloning, finetuning, evaluation.
 
-    python benchmarks/tune_local.py --seed 0 --out /tmp/tune
+    python benchmarks/tune_local.py --seed 0 --out /tmp/tune training.total_steps=4000
 
-prints one JSON line a phase; `--set learner.actor_rate=1e-4` overrides a setting of the finetuning.
+takes the run's own config and episode seeds, and prints one JSON line a phase.
 """
 
 from __future__ import annotations
@@ -12,73 +12,97 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
-from drivers.mujoco_arm import MujocoArm
-from drivers.mujoco_model import SimConfig
 from policies.base import BasePolicy
-from policies.bc import BCConfig, train_base
+from policies.bc import train_base
 from policies.residual import ResidualPolicy
-from policies.training import Training, TrainingConfig
+from policies.training import Training
 from policies.weights import WeightsDirectory
-from robot.actions import ActionMap
-from robot.arm_server import ArmServer, ArmServerConfig
 from robot.env import RobotEnv
-from robot.impedance import CartesianImpedance, ImpedanceConfig
 from robot.interfaces import Policy
-from robot.local import LocalRobot
 from robot.loop import EpisodeSummary, HoldPolicy, run_episode
-from robot.mux import CommandMux
-from robot.observe import observation_spec
-from robot.reset import ResetConfig
-from robot.safety import Governor, SafetyConfig
-from robot.specs import RobotSpec
-from robot.store import StoreReader, StoreSettings, StoreWriter
+from robot.store import Episode, StoreReader, StoreSettings, StoreWriter
+from sessions import build
+from sessions.config import load
+from sessions.run_config import RunConfig
 from sessions.statistics import wilson
-from teleop.operator import SimulatedOperator
-from teleop.operator_config import OperatorConfig
 
-AXES, SCALE, PERIOD_S, MAX_STEPS = ("x", "y", "z", "rz"), (0.02, 0.02, 0.02, 0.1), 0.1, 80
-SEED_DEMO, SEED_ONLINE, SEED_EVALUATE = 1_000_000, 2_000_000, 3_000_000
-"""Offsets that keep the episodes of the phases apart, whatever the seed."""
+Each = Callable[[int, EpisodeSummary], bool]
 
 
 class Cell:
-    """The robot in process and its stores under one folder."""
+    """The robot in process, and its stores under one folder."""
 
-    def __init__(self, out: Path, seed: int, sim: SimConfig, operator: OperatorConfig) -> None:
-        arm = MujocoArm(sim)
-        server = ArmServer(arm, CartesianImpedance(ImpedanceConfig()), ArmServerConfig())
-        server.connect()
-        quaternion = server.snapshot().T_base_tool.quaternion
-        actions = ActionMap(AXES, SCALE, tuple(float(v) for v in quaternion))
-        mux = CommandMux(actions, Governor(SafetyConfig()))
-        self.spec = RobotSpec("sim_panda/peg_insertion", observation_spec((), 128), AXES, SCALE, PERIOD_S)
-        self.robot = LocalRobot(server, arm, mux, actions, ResetConfig(), PERIOD_S, SimulatedOperator(operator, seed))
-        self.out, self.seed = out, seed
+    def __init__(self, config: RunConfig, out: Path) -> None:
+        blind = dataclasses.replace(config, cameras=dataclasses.replace(config.cameras, names=()))
+        self.config, self.out = blind, out
+        self.spec = build.robot_spec(blind)
+        self.robot = build.local_robot(blind)
 
-    def play(self, name: str, role: str, policy: Policy, seeds: list[int], judge: str, each: Any = None) -> list[Any]:
-        """Play one episode per seed into the store `name`; `each(index, summary)` may return True to end early."""
+    def play(
+        self, store: str, phase: str, role: str, policy: Policy, episodes: int, judge: str, each: Each | None = None
+    ) -> list[EpisodeSummary]:
+        """Play `episodes` episodes into `store`, fewer when `each(index, summary)` returns True."""
         self.robot.role = role
-        env = RobotEnv(self.robot, self.spec, MAX_STEPS, judge)
+        env = RobotEnv(self.robot, self.spec, self.config.task.max_steps, judge)
         summaries: list[EpisodeSummary] = []
-        fast = StoreSettings(is_commit_synced=False)
-        with StoreWriter.open(self.out / name, self.spec, {}, fast) as sink:
-            for index, seed in enumerate(seeds):
-                summary = run_episode(env, policy, sink, seed, {"role": role})
-                summaries.append(summary)
-                if each and each(index, summary):
+        unsynced = StoreSettings(is_commit_synced=False)
+        with StoreWriter.open(self.out / store, self.spec, {}, unsynced) as sink:
+            for index in range(episodes):
+                seed = build.episode_seed(self.config, phase, index)
+                summaries.append(run_episode(env, policy, sink, seed, {"phase": phase}))
+                if each is not None and each(index, summaries[-1]):
                     break
         return summaries
 
-    def episodes(self, name: str) -> list[Any]:
-        reader = StoreReader.open(self.out / name)
+    def episodes(self, store: str) -> list[Episode]:
+        reader = StoreReader.open(self.out / store)
         return [reader.episode(i) for i in range(len(reader))]
+
+
+class Finetuning:
+    """Strictly alternates an episode and the updates owed for it; the actor's weights lag as in a session."""
+
+    def __init__(self, cell: Cell, base: BasePolicy, every: int) -> None:
+        self._cell, self._every = cell, every
+        self._training = Training(base, cell.episodes("demos.zarr"), cell.config.training)
+        self._weights = WeightsDirectory(cell.out / "weights")
+        self._publish()
+        self.policy = ResidualPolicy(base, cell.config.training.residual, self._weights)
+        self.policy.load_weights(0)
+        self._begun = time.monotonic()
+        self._window: list[EpisodeSummary] = []
+        self.learning_s = 0.0
+
+    def run(self) -> None:
+        self._cell.play("online.zarr", "finetune", "supervise", self.policy, 10**6, "operator", self._each)
+        self.policy.load_weights(self._weights.latest())
+        self.policy.deterministic = True
+
+    def _each(self, index: int, summary: EpisodeSummary) -> bool:
+        reader = StoreReader.open(self._cell.out / "online.zarr")
+        started = time.monotonic()
+        metrics = self._training.take(reader.episode(index))
+        self.learning_s += time.monotonic() - started
+        self._publish()
+        self.policy.load_weights(max(0, index + 1 - self._cell.config.session.version_lag))
+        self._window.append(summary)
+        if len(self._window) == self._every or self._training.is_finished:
+            alone = sum(s.is_success and not s.human_steps for s in self._window)
+            passed_s = time.monotonic() - self._begun
+            rounded = {name: round(value, 4) for name, value in metrics.items()}
+            say(phase="finetune", **outcome(self._window, passed_s), alone=alone, **rounded)
+            self._window = []
+        return self._training.is_finished
+
+    def _publish(self) -> None:
+        self._weights.publish(self._training.version, self._training.actor_tensors(), self._cell.spec.digest())
 
 
 def say(**what: Any) -> None:
@@ -87,107 +111,53 @@ def say(**what: Any) -> None:
 
 
 def outcome(summaries: list[EpisodeSummary], wall_s: float) -> dict[str, Any]:
-    good = sum(s.is_success for s in summaries)
-    _, _, low, high = wilson(good, len(summaries))
+    rate = wilson(sum(s.is_success for s in summaries), len(summaries))
+    human = sum(s.human_steps for s in summaries) / sum(s.steps for s in summaries)
     return {
-        "successes": good,
-        "episodes": len(summaries),
-        "low": round(low, 3),
-        "high": round(high, 3),
-        "steps": float(np.mean([s.steps for s in summaries])),
-        "human_share": round(sum(s.human_steps for s in summaries) / sum(s.steps for s in summaries), 3),
+        "successes": rate.successes,
+        "episodes": rate.episodes,
+        "low": round(rate.low, 3),
+        "high": round(rate.high, 3),
+        "steps": round(float(np.mean([s.steps for s in summaries])), 1),
+        "human_share": round(human, 3),
         "interventions": sum(s.interventions for s in summaries),
         "wall_s": round(wall_s, 1),
     }
 
 
-def finetune(cell: Cell, base: BasePolicy, config: TrainingConfig, every: int, episodes: int) -> ResidualPolicy:
-    """Alternate one episode and the updates owed for it until `config.total_steps` robot steps."""
-    training = Training(base, cell.episodes("demos.zarr"), config)
-    weights = WeightsDirectory(cell.out / "weights")
-    digest = cell.spec.digest()
-    weights.publish(0, training.actor_tensors(), digest)
-    policy = ResidualPolicy(base, config.residual, weights)
-    policy.load_weights(0)
-    reader: StoreReader | None = None
-    begun, learnt_s, window = time.time(), 0.0, []
-
-    def each(index: int, summary: EpisodeSummary) -> bool:
-        nonlocal reader, learnt_s, window
-        reader = reader or StoreReader.open(cell.out / "online.zarr")
-        reader.refresh()
-        start = time.time()
-        metrics = training.take(reader.episode(index))
-        learnt_s += time.time() - start
-        weights.publish(training.version, training.actor_tensors(), digest)
-        policy.load_weights(training.version)
-        window.append(summary)
-        if len(window) == every or training.is_finished:
-            short = {k: round(v, 4) for k, v in metrics.items()}
-            own = sum(s.is_success and not s.human_steps for s in window)
-            say(phase="finetune", **outcome(window, time.time() - begun), own=own, learnt_s=round(learnt_s), **short)
-            window = []
-        return training.is_finished
-
-    seeds = [SEED_ONLINE + 10_000 * cell.seed + i for i in range(episodes)]
-    cell.play("online.zarr", "supervise", policy, seeds, "operator", each)
-    return policy
-
-
-def nested(config: Any, overrides: list[str]) -> Any:
-    """Return `config` with dotted `key=value` overrides applied."""
-    for text in overrides:
-        key, _, value = text.partition("=")
-        config = _replace(config, key.split("."), yaml.safe_load(value))
-    return config
-
-
-def _replace(config: Any, path: list[str], value: Any) -> Any:
-    if len(path) > 1:
-        value = _replace(getattr(config, path[0]), path[1:], value)
-    elif isinstance(getattr(config, path[0]), tuple):
-        value = tuple(float(v) if isinstance(getattr(config, path[0])[0], float) else v for v in value)
-    elif isinstance(getattr(config, path[0]), float):
-        value = float(value)
-    return dataclasses.replace(config, **{path[0]: value})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", help="settings of the run, key=value")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True, help="folder for stores and weights; must be new")
-    parser.add_argument("--demos", type=int, default=20)
-    parser.add_argument("--evaluate", type=int, default=50)
-    parser.add_argument("--until", choices=("demos", "base", "all"), default="all")
+    parser.add_argument("--out", type=Path, required=True, help="new folder for stores and weights")
+    parser.add_argument("--until", choices=("base", "all"), default="all", help="last phase")
     parser.add_argument("--every", type=int, default=10, help="episodes per printed line of the finetuning")
-    for name in ("set", "bc", "sim", "operator"):
-        parser.add_argument(f"--{name}", nargs="*", default=[], help="overrides, key=value")
-    args = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    sim, operator = nested(SimConfig(), args.sim), nested(OperatorConfig(), args.operator)
-    cell = Cell(args.out, args.seed, sim, operator)
-    start = time.time()
-    if not (args.out / "demos.zarr").exists():
-        seeds = [SEED_DEMO + 10_000 * args.seed + i for i in range(args.demos)]
-        demos = cell.play("demos.zarr", "demonstrate", HoldPolicy(len(AXES)), seeds, "operator")
-        say(phase="record", seed=args.seed, **outcome(demos, time.time() - start))
-    if args.until == "demos":
+    seeds = [f"task.seed={arguments.seed}", f"training.seed={arguments.seed}"]
+    config = load(RunConfig, overrides=[*seeds, *arguments.overrides])
+    cell, count = Cell(config, arguments.out), config.session.evaluation_episodes
+    started = time.monotonic()
+
+    def report(phase: str, summaries: list[EpisodeSummary]) -> None:
+        nonlocal started
+        say(phase=phase, seed=arguments.seed, **outcome(summaries, time.monotonic() - started))
+        started = time.monotonic()
+
+    nobody = HoldPolicy(cell.spec.action_size)
+    demos = config.session.demonstrations
+    report("record", cell.play("demos.zarr", "record", "demonstrate", nobody, demos, "operator"))
+    base, metrics = train_base(cell.episodes("demos.zarr"), cell.spec, config.bc, arguments.seed)
+    say(phase="pretrain", wall_s=round(time.monotonic() - started, 1), **metrics)
+    started = time.monotonic()
+    report("evaluate_base", cell.play("base.zarr", "evaluate", "watch", base, count, "truth"))
+    if arguments.until == "base":
         return
-    start = time.time()
-    base, metrics = train_base(cell.episodes("demos.zarr"), cell.spec, nested(BCConfig(), args.bc), args.seed)
-    base.save(args.out / "base")
-    say(phase="pretrain", wall_s=round(time.time() - start, 1), **metrics)
-    held_out = [SEED_EVALUATE + 10_000 * args.seed + i for i in range(args.evaluate)]
-    start = time.time()
-    say(phase="evaluate_base", **outcome(cell.play("base.zarr", "watch", base, held_out, "truth"), time.time() - start))
-    if args.until == "base":
-        return
-    config = nested(TrainingConfig(seed=args.seed), args.set)
-    policy = finetune(cell, base, config, args.every, 100_000)
-    policy.deterministic = True
-    start = time.time()
-    final = cell.play("final.zarr", "watch", policy, held_out, "truth")
-    say(phase="evaluate_final", seed=args.seed, **outcome(final, time.time() - start))
+    finetuning = Finetuning(cell, base, arguments.every)
+    finetuning.run()
+    say(phase="learner", wall_s=round(finetuning.learning_s, 1))
+    started = time.monotonic()
+    report("evaluate_final", cell.play("final.zarr", "evaluate", "watch", finetuning.policy, count, "truth"))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class LearnerConfig(Settings):
     target_noise: float = setting(0.2, "smoothing noise on the target's action (TD3)", low=0.0, high=2.0)
     target_noise_clip: float = setting(0.5, "largest smoothing noise (TD3)", low=0.0, high=2.0)
     clip_norm: float = setting(1.0, "largest norm of a gradient", low=1e-6, high=1e6)
-    imitation: float = setting(0.0, "weight of the Q-filtered imitation of a person's actions", low=0.0, high=1e3)
+    imitation: float = setting(0.1, "weight of the Q-filtered imitation of a person's actions", low=0.0, high=1e3)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -20,7 +20,7 @@ class RewardConfig(Settings):
 
     success: float = setting(1.0, "reward of the step that ends in success", low=0.0, high=1000.0)
     intervention: float = setting(
-        0.0, "penalty (>= 0) of the step before a person takes over (RLIF)", low=0.0, high=1000.0
+        0.2, "penalty (>= 0) of the step before a person takes over (RLIF)", low=0.0, high=1000.0
     )
     lag_steps: int = setting(
         0, "how many steps late a person reacts; the penalty moves that much earlier", unit="steps", low=0, high=100

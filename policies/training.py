@@ -32,7 +32,7 @@ _POLL_S = 0.01  # an episode lasts seconds; a poll costs a stat of one file
 class TrainingConfig(Settings):
     """A finetuning run as the learner sees it."""
 
-    total_steps: int = setting(5000, "robot steps after which learning ends", unit="steps", low=1, high=10**9)
+    total_steps: int = setting(4000, "robot steps after which learning ends", unit="steps", low=1, high=10**9)
     warmup_steps: int = setting(
         500, "robot steps in which only the critics learn and the residual stays zero", unit="steps", low=0, high=10**9
     )

@@ -147,6 +147,7 @@ def test_the_actor_moves_once_every_so_many_critic_updates_across_calls() -> Non
 
 def test_the_actor_climbs_the_mean_of_all_critics() -> None:
     subject, b = learner(actor_rate=1e-2), batch()
+    subject.critic_target.zero_()  # the actor follows the critics, not their targets
     views = subject.critic.views(subject.critic_flat.detach())
 
     def mean_value() -> float:

@@ -50,7 +50,7 @@ def test_terms_add_up_with_their_weights() -> None:
     episode = make_episode(5, human=(2, 3))
     config = RewardConfig(success=2.0, intervention=0.5)
     np.testing.assert_allclose(label(episode, config), [0, -0.5, 0, 0, 2.0])
-    np.testing.assert_allclose(label(episode, RewardConfig()), [0, 0, 0, 0, 1])
+    np.testing.assert_allclose(label(episode, RewardConfig(intervention=0.0)), [0, 0, 0, 0, 1])
 
 
 def test_an_intervention_that_ends_the_episode_is_still_blamed_on_its_predecessor() -> None:

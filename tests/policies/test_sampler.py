@@ -19,7 +19,7 @@ BASE = toy_base()
 
 
 def buffer(*episodes) -> EpisodeBuffer:
-    filled = EpisodeBuffer(BASE, RewardConfig())
+    filled = EpisodeBuffer(BASE, RewardConfig(intervention=0.0))
     for episode in episodes:
         filled.add(episode)
     return filled
