@@ -149,7 +149,7 @@ def run_learner(
 ) -> Progress:
     """Learn until `config.total_steps` robot steps are in the online store and learnt from, or `stop()`.
 
-        version 0 (zero residual) is published at the start;
+        version 0 (zero residual), or the checkpoint's version, is published at the start;
         episode j committed -> the updates owed for it, from episodes <= j only -> version j + 1 is published
 
     So an actor that waits for version j before it plays episode j gets a session that repeats exactly.
@@ -167,18 +167,18 @@ def run_learner(
     weights = WeightsDirectory(Path(weights_dir))
     digest = demos.spec.digest()
     taken = checkpoint.restore(Path(checkpoint_dir), training) if resume else 0
-    if not resume:
-        weights.publish(0, training.actor_tensors(), digest)
+    weights.publish(taken, training.actor_tensors(), digest)
     mirror = Mirror(config.mirror, Path(checkpoint_dir) / "mirror")
     log = _Log(Path(metrics_path), mirror)
     try:
         online = _wait_for_store(Path(online_path), stop)
-        if online is not None:
-            _check_length(online, taken)
-            for index in range(taken):
-                training.replay(online.episode(index))
+        if online is None:
+            return Progress.read(Path(checkpoint_dir)) or _report(training, Path(checkpoint_dir))
+        _check_length(online, taken)
+        for index in range(taken):
+            training.replay(online.episode(index))
         progress = _report(training, Path(checkpoint_dir))
-        while online is not None and not training.is_finished and _wait_for_episode(online, training.version, stop):
+        while not training.is_finished and _wait_for_episode(online, training.version, stop):
             metrics = training.take(online.episode(training.version), stop)
             weights.publish(training.version, training.actor_tensors(), digest)
             log.write(metrics)

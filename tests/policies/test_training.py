@@ -147,10 +147,12 @@ def test_the_process_learns_the_store_in_order_stops_when_told_and_resumes_exact
     partial = run_learner(**split, config=config, stop=lambda: next(calls) > 30, resume=False)
     assert partial.version == 3  # stopped among the updates of the fourth episode; the checkpoint has two
     assert not partial.is_finished
-    assert run_learner(**split, config=config, stop=lambda: False, resume=True) == whole
+    fresh = split | {"weights_dir": again / "fresh"}
+    assert run_learner(**fresh, config=config, stop=lambda: False, resume=True) == whole
+    assert WeightsDirectory(again / "fresh").versions() == list(range(2, len(ONLINE) + 1))
     shapes = Training(toy_base(), DEMOS, CONFIG).learner.actor.network.shapes
     digest = toy_spec().digest()
-    mine = WeightsDirectory(again / "weights").load(len(ONLINE), digest, shapes)
+    mine = WeightsDirectory(again / "fresh").load(len(ONLINE), digest, shapes)
     theirs = weights.load(len(ONLINE), digest, shapes)
     assert all(torch.equal(mine[n], theirs[n]) for n in shapes)
     lines = [json.loads(x) for x in (tmp_path / "metrics" / "learner.jsonl").read_text().splitlines()]
@@ -166,6 +168,17 @@ def test_the_process_publishes_the_zero_residual_and_ends_without_an_online_stor
     policy = ResidualPolicy(toy_base(), CONFIG.residual, WeightsDirectory(tmp_path / "weights"), deterministic=True)
     policy.load_weights(0)
     assert not policy.act({"state": np.ones(2, np.float32)}).residual.any()
+
+
+def test_a_resume_that_is_stopped_before_it_sees_the_store_leaves_the_checkpoint_as_it_was(tmp_path) -> None:
+    write(tmp_path / "demos.zarr", DEMOS)
+    write(tmp_path / "online.zarr", ONLINE)
+    toy_base().save(tmp_path / "base")
+    done = run_learner(**folders(tmp_path), config=CONFIG, stop=lambda: False, resume=False)
+    before = (tmp_path / "learner" / checkpoint.FILE).read_bytes()
+    lost = folders(tmp_path, "lost.zarr")
+    assert run_learner(**lost, config=CONFIG, stop=lambda: True, resume=True) == done
+    assert (tmp_path / "learner" / checkpoint.FILE).read_bytes() == before
 
 
 def test_a_store_shorter_than_the_checkpoint_is_refused(tmp_path) -> None:
