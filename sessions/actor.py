@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robot.env import RobotEnv
-from robot.errors import NudgeError, RobotError
+from robot.errors import NudgeError
 from robot.interfaces import Policy
 from robot.loop import EpisodeSummary, HoldPolicy, run_episode
 from robot.store import StoreReader, StoreWriter
@@ -167,21 +167,18 @@ def main() -> int:
     die_with_parent()
     signal.signal(signal.SIGTERM, _stop)
 
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
+    from robot.nodes.base import ros
 
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         run = Run(arguments.run, load(RunConfig, arguments.run / "config.yaml"))
-        Actor(run, PHASES[arguments.phase], arguments.realtime).play(arguments.episodes)
+        with ros():
+            Actor(run, PHASES[arguments.phase], arguments.realtime).play(arguments.episodes)
         return 0
     except KeyboardInterrupt:
         return 0
-    except (NudgeError, RobotError) as error:
+    except NudgeError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    finally:
-        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

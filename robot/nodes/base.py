@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,15 +176,22 @@ def spin(node: NudgeNode, should_stop: Callable[[], bool]) -> None:
         node.destroy_node()
 
 
+@contextmanager
+def ros() -> Iterator[None]:
+    """Be a ROS 2 process for as long as the with-block lasts, with signals left to the caller."""
+    # rclpy's own handlers end in an RCLError in some of the SIGTERMs
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+
+
 def run_node(build: Callable[[], NudgeNode]) -> int:
     """Be a node's process: build it, spin until SIGINT or SIGTERM, leave cleanly. Returns the exit code."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    # rclpy's own handlers end in an RCLError in some of the SIGTERMs
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
+    with ros():
         spin(build(), stop.is_set)
-    finally:
-        rclpy.try_shutdown()
     return 0
