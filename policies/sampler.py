@@ -137,8 +137,8 @@ class EpisodeBuffer:
 
 def _copy(new: Rows, rows: Rows, start: int) -> None:
     """Write the columns of `new` into `rows` from row `start` on."""
-    column: NDArray[np.generic]
-    for column, values in zip(rows, new, strict=True):
+    for name in Rows._fields:
+        column, values = getattr(rows, name), getattr(new, name)
         column[start : start + len(values)] = values
 
 
