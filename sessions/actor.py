@@ -13,7 +13,7 @@ from robot.env import RobotEnv
 from robot.errors import NudgeError
 from robot.interfaces import Policy
 from robot.loop import EpisodeSummary, HoldPolicy, run_episode
-from robot.store import StoreReader, StoreWriter
+from robot.store import StoreReader, StoreSettings, StoreWriter
 from sessions import build
 from sessions.config import digest, load
 from sessions.processes import die_with_parent
@@ -61,7 +61,9 @@ class Actor:
         store = self._run.store(self._phase.store)
         attributes = {"phase": self._phase.name, "config_digest": digest(self._config)}
         try:
-            with StoreWriter.open(store, build.robot_spec(self._config), attributes) as writer:
+            # simulated episodes can be played again: what survives kill -9 is enough, power cuts cost no flush
+            settings = StoreSettings(is_commit_synced=self._is_realtime)
+            with StoreWriter.open(store, build.robot_spec(self._config), attributes, settings) as writer:
                 index, steps = _progress(store)
                 while not self._is_enough(index, steps, episodes):
                     waited_s = self._take_weights(index)

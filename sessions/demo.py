@@ -65,9 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
             _say(str(result["what"]))
     report = write_report(this.path)
     _say(f"done in {time.monotonic() - started:.0f} s; open {report}")
+    if arguments.json:
+        sys.stdout.write((this.path / "summary.json").read_text())
     return 0
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"nudge demo: {text}\n")
-    sys.stdout.flush()
+    sys.stderr.write(f"nudge demo: {text}\n")
+    sys.stderr.flush()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 from robot.errors import RobotError
 from sessions import build
+from sessions.checks import collisions
 from sessions.config import digest
 from sessions.domain import Domain
 from sessions.processes import Child, Processes, how_it_ended
@@ -36,6 +37,7 @@ class Session:
         self.joined = _running_graph(run, is_realtime)
 
     def __enter__(self) -> Session:
+        refuse_collisions()
         self._children.__enter__()
         if self.joined is not None:
             self._children.environment = self.joined
@@ -136,6 +138,13 @@ class Session:
         return f"Every acknowledged step is kept; go on with: nudge {verb} --run {self._run.path}"
 
 
+def refuse_collisions() -> None:
+    """Raise RobotError where another installed distribution owns one of our top-level packages."""
+    for finding in collisions(packages_distributions()):
+        if finding.status == "fail":
+            raise RobotError(f"This installation would mix packages: {finding.found}. {finding.advice}.")
+
+
 def _note(lines: list[dict[str, Any]]) -> str:
     recent = lines[-20:]
     success = sum(line["success"] for line in recent)
@@ -173,13 +182,3 @@ def _running_graph(run: Run, is_realtime: bool) -> dict[str, str] | None:
             f"nudge up (process {up['pid']}) runs for {run.path} with another robot config or clock; stop it first."
         )
     return {str(k): str(v) for k, v in up["environment"].items()}
-
-
-def wait_until(is_done: Callable[[], bool], timeout_s: float) -> bool:
-    """Poll `is_done` until it is true; False when the time is up."""
-    deadline = time.monotonic() + timeout_s
-    while not is_done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_S)
-    return True
