@@ -9,6 +9,7 @@ import numpy as np
 
 from robot import se3
 from robot.clock import to_ns
+from robot.errors import ConfigError
 from robot.se3 import Pose
 from robot.settings import Settings, setting
 from robot.types import Array
@@ -28,6 +29,7 @@ class Reason(enum.IntFlag):
     LINEAR_SPEED = 128
     ANGULAR_SPEED = 256
     WORKSPACE = 512
+    BAD_MEASUREMENT = 1024
 
     def sentence(self) -> str:
         """Return the set bits as words, for a person."""
@@ -45,6 +47,7 @@ _WORDS = {
     Reason.LINEAR_SPEED: "translation slowed down",
     Reason.ANGULAR_SPEED: "rotation slowed down",
     Reason.WORKSPACE: "target moved back into the workspace",
+    Reason.BAD_MEASUREMENT: "measured tool pose not finite or not a rotation",
 }
 
 REFUSALS = (
@@ -55,6 +58,7 @@ REFUSALS = (
     | Reason.FROM_FUTURE
     | Reason.JUMP
     | Reason.FORCE
+    | Reason.BAD_MEASUREMENT
 )
 """Reasons that refuse a command altogether; the others change it."""
 
@@ -75,6 +79,15 @@ class SafetyConfig(Settings):
     max_jump_rad: float = setting(0.8, "a target turned more is refused", unit="rad", low=0.001, high=3.2)
     max_force_n: float = setting(80.0, "above this contact force commands are refused", unit="N", low=1.0, high=500.0)
     max_age_s: float = setting(0.2, "an older command is refused", unit="s", low=0.01, high=2.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        corners = zip(self.workspace_low_m, self.workspace_high_m, strict=True)
+        if not all(-np.inf < low < high < np.inf for low, high in corners):
+            raise ConfigError(
+                "SafetyConfig.workspace_low_m must be finite and below workspace_high_m on every axis; found "
+                f"{self.workspace_low_m} and {self.workspace_high_m}."
+            )
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,13 @@ class Verdict:
 
 
 class Governor:
-    """Applies `SafetyConfig` to commands; keeps no state, never raises on any command."""
+    """Applies `SafetyConfig` to commands; keeps no state, never raises on any command.
+
+    Every allowed target is finite, and never farther from the measured tool than the speed limits let it go in one
+    period. It lies in the workspace, or, where the tool itself has been pushed so far out that the workspace is not
+    in reach within one period, on the straight way back to it: the speed limit holds even there.
+    A command that is allowed without a reason is passed on bit by bit, but for its quaternion's length.
+    """
 
     def __init__(self, config: SafetyConfig) -> None:
         self.config = config
@@ -114,17 +133,23 @@ class Governor:
         self._high = np.array(config.workspace_high_m)
 
     def check(self, command: Command, situation: Situation) -> Verdict:
-        """Return the verdict on `command`. Refusals come first; what is left is slowed, then boxed in."""
-        refusals = self._refusals(command, situation)
+        """Return the verdict on `command`. Refusals come first; what is left is boxed in, then slowed down."""
+        # a hostile number may overflow to infinity on the way to being refused
+        with np.errstate(over="ignore", invalid="ignore"):
+            refusals = self._refusals(command, situation)
         if refusals:
             return Verdict(None, refusals)
         reasons = Reason.NONE
         tool = situation.T_base_tool
-        step = command.target.position - tool.position
+        position = np.clip(command.target.position, self._low, self._high)
+        if np.any(position != command.target.position):
+            reasons |= Reason.WORKSPACE
+        # slowed last: the workspace is convex, so what lies between the tool and a point inside is inside as well
+        step = position - tool.position
         allowed = self.config.max_linear_speed * situation.period_s
         distance = float(np.linalg.norm(step))
         if distance > allowed:
-            step = step * (allowed / distance)
+            position = tool.position + step * (allowed / distance)
             reasons |= Reason.LINEAR_SPEED
         turn = se3.rotation_error(command.target.quaternion, tool.quaternion)
         allowed = self.config.max_angular_speed * situation.period_s
@@ -133,11 +158,7 @@ class Governor:
         if angle > allowed:
             quaternion = se3.quaternion_multiply(se3.exp_rotation(turn * (allowed / angle)), tool.quaternion)
             reasons |= Reason.ANGULAR_SPEED
-        position = tool.position + step
-        boxed = np.clip(position, self._low, self._high)
-        if np.any(boxed != position):
-            reasons |= Reason.WORKSPACE
-        return Verdict(Pose(boxed, quaternion / np.linalg.norm(quaternion)), reasons)
+        return Verdict(Pose(position, quaternion / np.linalg.norm(quaternion)), reasons)
 
     def _refusals(self, command: Command, situation: Situation) -> Reason:
         target, config = command.target, self.config
@@ -154,6 +175,8 @@ class Governor:
         if age_ns < -to_ns(config.max_age_s):
             reasons |= Reason.FROM_FUTURE
         tool = situation.T_base_tool
+        if not (np.all(np.isfinite(tool.position)) and se3.is_unit(tool.quaternion)):
+            return reasons | Reason.BAD_MEASUREMENT
         distance = float(np.linalg.norm(target.position - tool.position))
         angle = float(np.linalg.norm(se3.rotation_error(target.quaternion, tool.quaternion)))
         if distance > config.max_jump_m or angle > config.max_jump_rad:
