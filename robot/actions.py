@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot import se3
+from robot.errors import ConfigError, did_you_mean
 from robot.se3 import Pose
 from robot.types import Array
 
@@ -26,11 +27,29 @@ class ActionMap:
         axes: subset of `AXES`; rotations are either ("rz",), all three, or none.
         scale: metres or radians at |a| = 1, one per axis.
         q_home: quaternion xyzw of the tool at yaw zero, shape (4,).
+
+    Raises:
+        ConfigError: an axis is unknown or doubled, the rotations are others than these, a scale is missing or not
+            positive, or `q_home` is not of unit length.
     """
 
     axes: tuple[str, ...]
     scale: tuple[float, ...]
     q_home: tuple[float, float, float, float]
+
+    def __post_init__(self) -> None:
+        for axis in self.axes:
+            if axis not in AXES:
+                raise ConfigError(f"No action axis {axis!r}.{did_you_mean(axis, AXES)}")
+        rotations = {axis for axis in self.axes if axis in AXES[3:]}
+        if len(set(self.axes)) != len(self.axes) or rotations not in (set(), {"rz"}, {"rx", "ry", "rz"}):
+            raise ConfigError(
+                f"Action axes must differ, with rz, all of rx ry rz, or no rotation; found {' '.join(self.axes)}."
+            )
+        if len(self.scale) != len(self.axes) or not all(0.0 < scale < np.inf for scale in self.scale):
+            raise ConfigError(f"Each of the action axes {' '.join(self.axes)} needs a scale > 0; found {self.scale}.")
+        if len(self.q_home) != 4 or not se3.is_unit(np.array(self.q_home)):
+            raise ConfigError(f"ActionMap.q_home must be four numbers of unit length; found {self.q_home}.")
 
     @property
     def size(self) -> int:

@@ -59,7 +59,8 @@ class CommandMux:
             self.handle(Event.RELEASE)
             self.handle(Event.POLICY_COMMAND)
         if self.mode is Mode.HUMAN and human is not None:
-            axes = np.clip(np.nan_to_num(human.axes, nan=0.0), -1.0, 1.0)
+            # an axis that is not finite is a broken one: it does not move
+            axes = np.clip(np.nan_to_num(human.axes, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
             action = self._actions.from_axes(axes)
             target = self._actions.target(situation.T_base_tool, action)
             return self._through_governor(Command(target, situation.now_ns, situation.frame), situation, Source.HUMAN)

@@ -46,14 +46,17 @@ def skew(v: Array) -> Array:
 
 
 def quaternion_multiply(a: Array, b: Array) -> Array:
-    """Return the Hamilton product a*b, both xyzw: the rotation b, then a."""
+    """Return the Hamilton product a*b, both xyzw: the rotation b, then a.
+
+    The terms are grouped so that the vector part of q * inverse(q) is exactly zero.
+    """
     ax, ay, az, aw = a
     bx, by, bz, bw = b
     return np.array(
         [
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
+            (aw * bx + ax * bw) + (ay * bz - az * by),
+            (aw * by + ay * bw) + (az * bx - ax * bz),
+            (aw * bz + az * bw) + (ax * by - ay * bx),
             aw * bw - ax * bx - ay * by - az * bz,
         ]
     )
