@@ -8,10 +8,12 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from robot.errors import RobotError
+from robot.errors import ConfigError, RobotError, did_you_mean
 from robot.interfaces import RobotPort
 from robot.specs import RobotSpec
 from robot.types import Decision, Label, Observation, Outcome, TimeStep, first, mid, terminated, truncated
+
+JUDGES = ("operator", "truth")
 
 
 class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
@@ -25,11 +27,16 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         spec: what it gives and takes.
         max_steps: an episode is truncated after this many control periods.
         judge: who says that the task is done: "operator" (labels) or "truth" (simulation only, for evaluation).
+
+    Raises:
+        ConfigError: there is no such judge.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - gymnasium's own declaration
 
     def __init__(self, port: RobotPort, spec: RobotSpec, max_steps: int, judge: str = "operator") -> None:
+        if judge not in JUDGES:
+            raise ConfigError(f"No judge {judge!r}.{did_you_mean(judge, JUDGES)}")
         self.spec_robot = spec
         self.max_steps = max_steps
         self.judge = judge
@@ -47,6 +54,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def begin(self, seed: int) -> tuple[TimeStep, Outcome]:
         """Reset the robot and start an episode; the outcome carries the first observation's stamps."""
+        self._is_running = False
         outcome = self._port.reset(seed)
         self._steps = 0
         self._is_running = True
@@ -56,10 +64,12 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         """Run one control period under `decision`.
 
         Raises:
-            RobotError: the episode has ended or never begun; call `begin`.
+            RobotError: the episode has ended or never begun (call `begin`), or the robot failed, which ends it; or
+                the judge is "truth" and the robot tells none.
         """
         if not self._is_running:
             raise RobotError("The episode has ended: call begin() (or reset()) before the next step.")
+        self._is_running = False  # until the robot has answered
         outcome = self._port.step(decision)
         self._steps += 1
         step = self._judge(outcome)
@@ -72,14 +82,20 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         observation = outcome.observation
         if outcome.is_aborted or Label.DISCARD in outcome.label:
             return truncated(observation, aborted=True)
-        is_success = Label.SUCCESS in outcome.label if self.judge == "operator" else bool(outcome.truth_success)
-        if is_success:
+        if self._is_success(outcome):
             return terminated(observation, success=True)
         if Label.FAILURE in outcome.label:
             return terminated(observation, success=False)
         if self._steps >= self.max_steps:
             return truncated(observation)
         return mid(observation)
+
+    def _is_success(self, outcome: Outcome) -> bool:
+        if self.judge == "operator":
+            return Label.SUCCESS in outcome.label
+        if outcome.truth_success is None:
+            raise RobotError('This robot tells no truth: judge by "operator" outside of simulation.')
+        return bool(outcome.truth_success)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from robot import observe
 from robot.actions import ActionMap
 from robot.arm_server import ArmServer
-from robot.errors import RobotError
+from robot.errors import FaultError, RobotError
 from robot.interfaces import DeviceSample, World
-from robot.mode import Event
+from robot.mode import Event, Mode
 from robot.mux import CommandMux, HumanInput
 from robot.reset import ResetConfig, is_reached, next_target, start_pose
 from robot.safety import Command, Situation
@@ -70,9 +70,22 @@ class LocalRobot:
         self.role = "watch"
 
     def reset(self, seed: int) -> Outcome:
-        """Lay out the scene, home, move to the start pose; raises RobotError when that fails."""
+        """Lay out the scene, home, move to the start pose.
+
+        Raises:
+            FaultError: the mux or the arm is at fault, and no person has cleared it.
+            RobotError: the start pose was not reached; the mux then has a latched fault.
+        """
         self.end()
-        self._mux.handle(Event.RESET_BEGIN)
+        if self._mux.handle(Event.RESET_BEGIN) is not Mode.RESETTING:
+            raise FaultError(f"Reset refused: the robot is in mode {self._mux.mode.value}; a person must clear it.")
+        try:
+            return self._reset(seed)
+        except RobotError:
+            self._mux.handle(Event.RESET_FAILED)
+            raise
+
+    def _reset(self, seed: int) -> Outcome:
         self._server.start_home(seed)
         while self._server.is_homing:
             self._server.tick()
@@ -90,7 +103,6 @@ class LocalRobot:
             target = next_target(self._reset_config, situation.T_base_tool, T_base_start)
             output = self._mux.forward_reset(Command(target, situation.now_ns, BASE_FRAME), situation)
             self._apply(output.target or situation.T_base_tool)
-        self._mux.handle(Event.RESET_FAILED)
         raise RobotError(f"Reset failed: the start pose was not reached in {self._reset_config.timeout_s} s.")
 
     def step(self, decision: Decision) -> Outcome:

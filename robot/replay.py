@@ -60,8 +60,9 @@ def replay_episode(robot: RobotPort, episode: Episode, seed: int) -> ReplayResul
 
 
 def _angles(a: Array, b: Array) -> Array:
-    """Return the angles [rad] between unit quaternions (N, 4); float32 records limit it to about 1e-3."""
-    return np.asarray(2.0 * np.arccos(np.clip(np.abs(np.sum(a * b, axis=1)), 0.0, 1.0)))
+    """Return the angles [rad] between unit quaternions (N, 4), by the chord: exactly 0 for equal ones."""
+    chord = np.minimum(np.linalg.norm(a - b, axis=1), np.linalg.norm(a + b, axis=1))
+    return np.asarray(4.0 * np.arcsin(np.minimum(0.5 * chord, 1.0)))
 
 
 def _stamps(episode: Episode, count: int) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from numbers import Real
 from typing import Any
 
 from robot.errors import ConfigError
@@ -52,8 +53,8 @@ def _check(owner: str, field: dataclasses.Field[Any], value: Any) -> None:
     choices = meta["choices"]
     if choices and value not in choices:
         raise ConfigError(f"{owner}.{field.name} must be one of {', '.join(choices)}; found {value!r}.")
-    for number in value if isinstance(value, tuple) else (value,):
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
+    for number in value if isinstance(value, (tuple, list)) else (value,):
+        if isinstance(number, bool) or not isinstance(number, Real):  # numpy's numbers are Real too
             continue
         if not meta["low"] <= number <= meta["high"]:  # also refuses NaN
             unit = f" {meta['unit']}" if meta["unit"] else ""

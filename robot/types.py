@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from robot.errors import SpecError
+
 Array = NDArray[np.float64]
 Observation = dict[str, NDArray[np.generic]]
 """Arrays by key, as `robot.specs.RobotSpec.observation` declares them. Never contains simulation truth."""
@@ -48,7 +50,7 @@ class StepType(enum.IntEnum):
 class TimeStep:
     """One observation and why the episode goes on or ends here.
 
-    Build one with `first`, `mid`, `terminated` or `truncated` only; no other combination of flags exists.
+    Build one with `first`, `mid`, `terminated` or `truncated`; any other combination of flags raises SpecError.
     """
 
     step_type: StepType
@@ -57,6 +59,18 @@ class TimeStep:
     is_truncated: bool = False
     is_aborted: bool = False
     is_success: bool = False
+
+    def __post_init__(self) -> None:
+        is_end = self.is_terminated != self.is_truncated
+        is_going_on = not (self.is_terminated or self.is_truncated)
+        is_last = self.step_type is StepType.LAST
+        is_cause_known = self.is_success <= self.is_terminated and self.is_aborted <= self.is_truncated
+        if not ((is_end if is_last else is_going_on) and is_cause_known):
+            raise SpecError(f"No step is {self._flags()}; build it with first, mid, terminated or truncated.")
+
+    def _flags(self) -> str:
+        names = ("is_terminated", "is_truncated", "is_aborted", "is_success")
+        return " and ".join([self.step_type.name, *(name for name in names if getattr(self, name))])
 
     @property
     def is_last(self) -> bool:
