@@ -64,7 +64,7 @@ class Actor:
             # simulated episodes can be played again: what survives kill -9 is enough, power cuts cost no flush
             settings = StoreSettings(is_commit_synced=self._is_realtime)
             with StoreWriter.open(store, build.robot_spec(self._config), attributes, settings) as writer:
-                index, steps = _progress(store)
+                index, steps = self._progress(store)
                 while not self._is_enough(index, steps, episodes):
                     waited_s = self._take_weights(index)
                     summary = self._episode(writer, index)
@@ -73,6 +73,18 @@ class Actor:
                     index += 1
         finally:
             self._robot.close()
+
+    def _progress(self, store: Path) -> tuple[int, int]:
+        """Return the index of the next episode and the steps so far.
+
+        An episode that a dead session left behind counts in finetuning, where the learner takes it as any other;
+        as a demonstration or in an evaluation it is played again, under the same seed.
+        """
+        reader = StoreReader.open(store)
+        episodes = [reader.episode(i) for i in range(reader.refresh())]
+        if self._phase.name != "finetune":
+            episodes = [episode for episode in episodes if not episode.is_aborted]
+        return len(episodes), sum(episode.length for episode in episodes)
 
     def _is_enough(self, index: int, steps: int, episodes: int) -> bool:
         if self._phase.name == "finetune":
@@ -146,13 +158,6 @@ class Actor:
                 "wait_s": round(waited_s, 4),
             },
         )
-
-
-def _progress(store: Path) -> tuple[int, int]:
-    """Return how many episodes and steps a store holds."""
-    reader = StoreReader.open(store)
-    count = reader.refresh()
-    return count, sum(reader.episode(i).length for i in range(count))
 
 
 def _stop(*_: object) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.actions import ActionMap
+from robot.errors import ConfigError
 from robot.mux import CommandMux
 from robot.observe import observation_spec
 from robot.safety import Governor
@@ -150,6 +151,14 @@ def ros_robot(config: RobotConfig, is_realtime: bool) -> RosRobot:
 
 
 def base_policy(config: RobotConfig, run: Path) -> BasePolicy:
+    """Return the run's base policy.
+
+    Raises:
+        ConfigError: there is none yet.
+        NudgeError: it is of another robot, or damaged.
+    """
     from policies.base import BasePolicy
 
+    if not (run / "base").is_dir():
+        raise ConfigError(f"There is no base policy in {run}; make one with: nudge pretrain --run {run}")
     return BasePolicy.load(run / "base", robot_spec(config))

@@ -6,6 +6,8 @@ import argparse
 import time
 from typing import Any
 
+from robot.store import StoreReader
+from sessions.build import robot_spec
 from sessions.result import tell
 from sessions.run import Run, open_run
 from sessions.session import Session
@@ -28,6 +30,8 @@ def record(this: Run, session: Session, episodes: int) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "record")
+    if this.store("demos").exists():
+        StoreReader.open(this.store("demos"), robot_spec(this.config))  # of another robot: say so before it starts
     with Session(this, arguments.realtime) as session:
         result = record(this, session, arguments.episodes or this.config.session.demonstrations)
     this.log("phases", result)

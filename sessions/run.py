@@ -70,8 +70,6 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         ConfigError: a setting is wrong, or the folder holds something else.
     """
     path = arguments.run or Path("runs") / time.strftime(f"{verb}-%Y%m%d-%H%M%S")
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"The run directory {path} is a file; name a folder with --run DIR.")
     saved = path / "config.yaml"
     if saved.exists():
         base = load(RunConfig, saved)
@@ -79,7 +77,12 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     if arguments.seed is not None:
         config = dataclasses.replace(config, task=dataclasses.replace(config.task, seed=arguments.seed))
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=config.task.seed))
-    run = Run(path, config)
-    run.save_config()
+    try:
+        run = Run(path, config)
+        run.save_config()
+    except OSError as error:
+        raise ConfigError(
+            f"The run directory {path} cannot be written ({error.strerror}); name another with --run."
+        ) from error
     arguments.run = path
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -19,6 +20,8 @@ from sessions.progress import Progress
 from sessions.run import Run
 
 POLL_S = 0.1
+FULL_BYTES = 1 << 20
+"""With less free space than this a disk counts as full."""
 
 
 class Session:
@@ -131,7 +134,9 @@ class Session:
 
     def _obituary(self, actor: Child, phase: str) -> str:
         how = how_it_ended(actor.process.returncode)
-        return f"The actor {how}: {actor.tail()}. The arm holds. {self._kept(phase)}"
+        is_full = shutil.disk_usage(self._run.path).free < FULL_BYTES
+        why = f"the disk of {self._run.path} is full; free some space" if is_full else actor.tail()
+        return f"The actor {how}: {why}. The arm holds. {self._kept(phase)}"
 
     def _kept(self, phase: str) -> str:
         verb = {"record": "record", "finetune": "finetune --resume"}.get(phase, "demo --resume")
