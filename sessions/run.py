@@ -61,6 +61,18 @@ class Run:
         (self.path / "safety.yaml").write_text(to_yaml(self.config.safety))
 
 
+GOES_ON = frozenset({"pretrain", "finetune", "evaluate", "replay"})
+"""Verbs that need a run directory that is already there."""
+
+
+def require_run(path: Path | None, verb: str) -> None:
+    """Raise ConfigError unless `path` is a folder that `nudge record` or `nudge demo` has begun."""
+    if path is None:
+        raise ConfigError(f"Say which run to {verb}: nudge {verb} --run DIR, with a folder that nudge record made.")
+    if not path.is_dir():
+        raise ConfigError(f"There is no run directory {path}; begin one with: nudge record --run {path}")
+
+
 def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> Run:
     """Return the run that the command line means: an existing one goes on with its own configuration.
 
@@ -70,6 +82,8 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         ConfigError: a setting is wrong, or the folder holds something else.
     """
     path = arguments.run or Path("runs") / time.strftime(f"{verb}-%Y%m%d-%H%M%S")
+    if verb in GOES_ON:
+        require_run(arguments.run, verb)
     saved = path / "config.yaml"
     if saved.exists():
         base = load(RunConfig, saved)
