@@ -18,6 +18,7 @@ TERM_GRACE_S = 2.5
 
 _PR_SET_PDEATHSIG = 1
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_ONE_THREAD["LP_NUM_THREADS"] = "0"  # llvmpipe: small pictures are drawn faster without helpers
 
 
 def die_with_parent() -> None:

@@ -33,6 +33,8 @@ class ArmNode(NudgeNode):
     with the stamp [ns] of the state they reached.
     """
 
+    has_async_services = True
+
     def __init__(
         self, graph: Graph, server: ArmServer, world: World | None, tick_s: float, context: Context | None = None
     ) -> None:
@@ -60,13 +62,13 @@ class ArmNode(NudgeNode):
         self.serve(Trigger, "arm/home", self._on_home)
         self.serve(Trigger, "arm/hold", self._on_hold)
         self.serve(Trigger, "arm/reset_fault", self._on_reset_fault)
-        self.create_timer(0.1, self.guarded(self._publish_status))
+        self.every(0.1, self._publish_status)
         self._thread: threading.Thread | None = None
         if graph.is_lockstep:
-            self.create_timer(0.1, self.guarded(self._watch_silence))
+            self.every(0.1, self._watch_silence)
             self._publish_state()
         else:
-            self.create_timer(1.0 / STATE_RATE_HZ, self.guarded(self._publish_state))
+            self.every(1.0 / STATE_RATE_HZ, self._publish_state)
             self._thread = threading.Thread(target=self._control, name="control", daemon=True)
             self._thread.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import threading
 import traceback
@@ -25,6 +26,11 @@ from robot.nodes.messages import message_class
 from robot.nodes.qos import publisher_qos, subscription_qos
 from robot.topics import Topic, topic
 
+try:
+    EventsExecutor: Any = importlib.import_module("rclpy.experimental").EventsExecutor
+except (ImportError, AttributeError):  # a ROS 2 distribution before it had one
+    EventsExecutor = None
+
 COMING_AND_GOING = frozenset({"actor", "person", "every node"})
 """Publishers that a graph works without, for a while."""
 
@@ -47,6 +53,9 @@ class Graph:
 class NudgeNode(Node):
     """A node whose topics come from `robot.topics` and whose callbacks cannot kill its executor."""
 
+    has_async_services = False
+    """Whether a service of the node answers later than its callback returns."""
+
     def __init__(self, name: str, graph: Graph, *, camera: str = "", context: Context | None = None) -> None:
         self.graph = graph
         self.fault = ""
@@ -61,9 +70,9 @@ class NudgeNode(Node):
         )
         self._required: list[Any] = []
         self._ready = self.publisher("ready")
-        self._ready_timer = self.create_timer(0.05, self._tell_when_ready)
+        self._ready_timer = self.every(0.05, self._tell_when_ready)
         self._diagnostics = self.publisher("/diagnostics")
-        self.create_timer(1.0, self._publish_diagnostics)
+        self.every(1.0, self._publish_diagnostics)
 
     def publisher(self, name: str) -> Any:
         """Create the publisher of a row of the topic table."""
@@ -87,6 +96,11 @@ class NudgeNode(Node):
         if row.publisher not in COMING_AND_GOING:
             self._required.append(subscription)
         return subscription
+
+    def every(self, period_s: float, callback: Callable[[], None]) -> Any:
+        """Call `callback` on a timer, guarded."""
+        guarded = self.guarded(callback)
+        return self.create_timer(period_s, lambda: guarded())  # a lambda, because executors count its parameters
 
     def serve(self, type_: Any, name: str, callback: Any) -> Any:
         """Offer a service in a reentrant group, so that a long answer does not stop the node's other callbacks."""
@@ -163,9 +177,20 @@ class NudgeNode(Node):
         self._diagnostics.publish(message)
 
 
+def make_executor(context: Context, has_async_services: bool) -> Any:
+    """Return the executor for one node on one thread, always to be used by `spin_once` in a loop.
+
+    The events executor costs about half of the wait-set one a message, but breaks services that answer later, and
+    older ROS 2 distributions do not have it (docs/decisions/0004).
+    """
+    if has_async_services or EventsExecutor is None:
+        return SingleThreadedExecutor(context=context)
+    return EventsExecutor(context=context)
+
+
 def spin(node: NudgeNode, should_stop: Callable[[], bool]) -> None:
     """Spin `node` on an executor of its own until `should_stop()`; then stop and destroy it."""
-    executor = SingleThreadedExecutor(context=node.context)
+    executor = make_executor(node.context, node.has_async_services)
     executor.add_node(node)
     try:
         while not should_stop():

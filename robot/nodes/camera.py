@@ -44,7 +44,7 @@ class SimCameraNode(NudgeNode):
         self._info = self.publisher("color/camera_info")
         self.subscribe("sim/state", self._on_state)
         if not graph.is_lockstep:
-            self.create_timer(1.0 / rate_hz, self.guarded(self._publish_newest))
+            self.every(1.0 / rate_hz, self._publish_newest)
 
     def _on_state(self, message: Any) -> None:
         self._newest = message

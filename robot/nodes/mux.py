@@ -61,7 +61,7 @@ class MuxNode(NudgeNode):
             ("mux/enable", Event.ENABLE),
         ):
             self.serve(Trigger, name, partial(self._on_service, event))
-        self.create_timer(0.05, self.guarded(self._watch_silence))
+        self.every(0.05, self._watch_silence)
         self._publish_mode()
 
     def _take(self, name: str, message: Any) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
@@ -20,7 +19,7 @@ from robot.actions import ActionMap
 from robot.clock import to_ns
 from robot.errors import RobotError
 from robot.nodes import messages
-from robot.nodes.base import Graph, NudgeNode
+from robot.nodes.base import Graph, NudgeNode, make_executor
 from robot.nodes.join import StampJoin
 from robot.nodes.reset import seed_parameter
 from robot.topics import topic
@@ -65,7 +64,7 @@ class RosRobot(NudgeNode):
         self._is_ended = False
         self._actions = actions
         self._cameras = cameras
-        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor = make_executor(self.context, self.has_async_services)
         self._executor.add_node(self)
         streams = (*STATES, *cameras, *(("truth",) if has_truth else ()))
         self._observations = StampJoin(streams)

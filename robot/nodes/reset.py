@@ -31,6 +31,8 @@ class ResetNode(NudgeNode):
     The answer's message is the stamp [ns] of the verified pose, or one sentence about what failed.
     """
 
+    has_async_services = True
+
     def __init__(
         self,
         graph: Graph,

@@ -36,7 +36,7 @@ class TeleopNode(NudgeNode):
         self.subscribe("current_pose", lambda m: self._take("pose", m))
         self.subscribe("policy/info", lambda m: self._take("info", m))
         if not graph.is_lockstep:
-            self.create_timer(1.0 / RATE_HZ, self.guarded(self._tick))
+            self.every(1.0 / RATE_HZ, self._tick)
 
     def _take(self, name: str, message: Any) -> None:
         if not self.graph.is_lockstep:
