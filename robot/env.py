@@ -42,6 +42,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.judge = judge
         self._port = port
         self._steps = 0
+        self._begin_ns = 0
         self._is_running = False
         self._seeds = np.random.default_rng(0)
         spaces: dict[str, gymnasium.Space[Any]] = {}
@@ -57,6 +58,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self._is_running = False
         outcome = self._port.reset(seed)
         self._steps = 0
+        self._begin_ns = outcome.stamp_ns
         self._is_running = True
         return first(outcome.observation), outcome
 
@@ -103,14 +105,14 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         super().reset(seed=seed)
         if seed is not None:
             self._seeds = np.random.default_rng(seed)
-        step, outcome = self.begin(int(self._seeds.integers(2**31)))
-        return step.observation, {"stamp_ns": outcome.stamp_ns}
+        step, _ = self.begin(int(self._seeds.integers(2**31)))
+        return step.observation, {"elapsed_ns": 0}
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         nothing = np.full(self.spec_robot.action_size, np.nan, np.float32)
         step, outcome = self.advance(Decision(np.asarray(action, np.float32), nothing, nothing))
         info = {
-            "stamp_ns": outcome.stamp_ns,
+            "elapsed_ns": outcome.stamp_ns - self._begin_ns,
             "executed": outcome.executed,
             "source": int(outcome.source),
             "is_aborted": step.is_aborted,
