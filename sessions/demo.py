@@ -20,7 +20,7 @@ from sessions.run_config import RunConfig
 from sessions.session import Session
 
 QUICK = {"demonstrations": 10, "evaluation_episodes": 10}
-QUICK_STEPS = 600
+QUICK_TRAINING = {"total_steps": 800, "warmup_steps": 150}
 """Sizes of `--quick`: every phase, in about three minutes on two cores; too few episodes for a verdict."""
 
 
@@ -29,7 +29,7 @@ def quick(config: RunConfig) -> RunConfig:
     return dataclasses.replace(
         config,
         session=dataclasses.replace(config.session, **QUICK),
-        training=dataclasses.replace(config.training, total_steps=QUICK_STEPS),
+        training=dataclasses.replace(config.training, **QUICK_TRAINING),
     )
 
 

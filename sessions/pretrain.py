@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from robot.errors import ConfigError
 from robot.store import StoreReader
 from sessions.build import robot_spec
 from sessions.progress import Progress
@@ -42,6 +43,11 @@ def pretrain(this: Run) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "pretrain")
+    if this.store("online").exists():
+        raise ConfigError(
+            f"{this.store('online')} was played on the base policy that is there, and its steps carry that one's "
+            "actions: pretrain in another run directory (copy demos.zarr into it)."
+        )
     result = pretrain(this)
     this.log("phases", result)
     return tell(arguments, result, f"The base policy is in {this.path / 'base'}.")
