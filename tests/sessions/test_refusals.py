@@ -1,0 +1,180 @@
+"""Bad input of the verbs: one sentence, a status that is not 0, and nothing written."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robot.errors import RobotError
+from robot.store import StoreWriter
+from robot.types import Decision, FinalRecord, Label, Source, StepRecord
+from sessions import build
+from sessions.cli import main
+from sessions.domain import DOMAINS, Domain
+from sessions.run_config import RunConfig
+
+
+def _refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run nudge in this process; returns the sentence of its refusal."""
+    assert main(list(words)) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("nudge: ")
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize("verb", ["pretrain", "finetune", "evaluate", "replay"])
+def test_a_run_that_is_not_there_is_not_made(capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: str) -> None:
+    run = tmp_path / "missing"
+    assert f"There is no run directory {run}" in _refusal(capsys, verb, "--run", str(run))
+    assert not run.exists()
+
+
+def test_a_missing_store_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = _refusal(capsys, "pretrain", "--run", str(tmp_path))
+    assert f"There is no store at {tmp_path / 'demos.zarr'}; record one first" in said
+
+
+def test_an_unknown_task_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = _refusal(capsys, "demo", "task.name=peg_insert", "--run", str(tmp_path / "run"))
+    assert "must be one of peg_insertion; found 'peg_insert'" in said
+
+
+def test_a_misspelt_key_is_refused_with_the_near_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = _refusal(capsys, "record", "contol.period_s=0.1", "--run", str(tmp_path / "run"))
+    assert "Did you mean 'control.period_s'?" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_directory_that_cannot_be_written_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert "cannot be written" in _refusal(capsys, "record", "--run", str(file))
+    assert file.read_text() == "mine"
+
+
+def _record_one_step(path: Path, config: RunConfig) -> None:
+    spec = build.robot_spec(config)
+    random = np.random.default_rng(3)
+    observation = {
+        key: (
+            random.integers(0, 255, array.shape).astype(np.uint8)
+            if array.dtype == "uint8"
+            else random.normal(size=array.shape).astype(np.float32)
+        )
+        for key, array in spec.observation.items()
+    }
+    action = np.zeros(spec.action_size, np.float32)
+    with StoreWriter.open(path, spec, {}) as writer:
+        writer.begin(0, {})
+        writer.append(
+            StepRecord(
+                observation=observation,
+                stamp_ns=0,
+                stream_stamps_ns={},
+                decision=Decision(action, action, action),
+                executed=action,
+                source=Source.HUMAN,
+                label=Label.SUCCESS,
+                reasons=0,
+                is_terminated=True,
+                is_truncated=False,
+                is_aborted=False,
+                is_success=True,
+            )
+        )
+        writer.commit(FinalRecord(observation, 100_000_000, action))
+
+
+def test_a_store_of_another_robot_is_refused_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _record_one_step(tmp_path / "demos.zarr", RunConfig())
+    said = _refusal(capsys, "record", "--run", str(tmp_path), "control.scale=[0.03,0.02,0.02,0.1]")
+    assert "they differ in action scale" in said
+    assert not any((tmp_path / "logs").iterdir())
+
+
+def test_a_finetuning_session_is_not_begun_over_another(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    _record_one_step(tmp_path / "demos.zarr", RunConfig())
+    assert "There is no base policy" in _refusal(capsys, "finetune", "--run", str(tmp_path))
+    _record_one_step(tmp_path / "online.zarr", RunConfig())
+    assert "pretrain in another run directory" in _refusal(capsys, "pretrain", "--run", str(tmp_path))
+
+
+def test_an_episode_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    _record_one_step(tmp_path / "demos.zarr", RunConfig())
+    said = _refusal(capsys, "replay", "--run", str(tmp_path), "--episode", "99")
+    assert "has no episode 99: it holds 1, numbered from 0" in said
+
+
+@pytest.fixture
+def no_domain_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+
+
+@pytest.mark.usefixtures("no_domain_named")
+def test_two_sessions_get_two_domains(tmp_path: Path) -> None:
+    with Domain(tmp_path) as one, Domain(tmp_path) as other:
+        assert one.id != other.id
+    with Domain(tmp_path) as again:
+        assert again.id == one.id
+
+
+@pytest.mark.usefixtures("no_domain_named")
+def test_no_free_domain_is_one_sentence(tmp_path: Path) -> None:
+    locks = [(tmp_path / f"nudge-domain-{number}.lock").open("a+") for number in DOMAINS]
+    try:
+        for lock in locks:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RobotError, match="No ROS domain is free"):
+            Domain(tmp_path)
+    finally:
+        for lock in locks:
+            lock.close()
+
+
+def test_a_named_domain_that_is_in_use_is_refused_with_its_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    with Domain(tmp_path) as held:
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(held.id))
+        with pytest.raises(RobotError, match=f"ROS domain {held.id} is in use .by process {os.getpid()}"):
+            Domain(tmp_path)
+    for bad in ("500", "-1", "two"):
+        monkeypatch.setenv("ROS_DOMAIN_ID", bad)
+        with pytest.raises(RobotError, match="must be a number from 0 to 101"):
+            Domain(tmp_path)
+
+
+def test_a_full_disk_is_named_and_the_session_ends_with_status_1(tmp_path: Path) -> None:
+    """In a file system of 2 MB of its own, where this process may make one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = (
+        f"mount -t tmpfs -o size=2m tmpfs {disk} && "
+        f"{sys.executable} -m sessions.cli record --episodes 50 --run {disk}/run"
+    )
+    probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip("this user may not mount a file system")
+    result = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+        timeout=100,
+    )
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("nudge: ")
+    assert "full" in last
+    assert "kept" in last
