@@ -113,9 +113,15 @@ def test_two_runs_are_equal_bit_for_bit_whatever_came_before(role: str):
         np.testing.assert_array_equal(one, other)
 
 
-def test_another_seed_is_another_episode():
+def test_another_seed_is_another_scene_and_another_start():
     robot = _robot()
-    assert not np.array_equal(robot.reset(1).observation["tool_pose"], robot.reset(2).observation["tool_pose"])
+
+    def laid_out(seed: int) -> tuple[float, ...]:
+        seen, truth = robot.reset(seed).observation, robot._world.truth()
+        return truth["socket_x"], truth["socket_y"], truth["socket_yaw"], *map(float, seen["tool_pose"][:3])
+
+    assert laid_out(1) == laid_out(1)
+    assert all(one != other for one, other in zip(laid_out(1), laid_out(2), strict=True))
 
 
 def test_a_policy_sees_what_the_spec_declares_and_never_the_truth():
