@@ -57,6 +57,7 @@ TRANSITIONS: dict[Mode, dict[Event, Mode]] = {
         Event.RELEASE: Mode.READY,
         Event.EPISODE_END: Mode.READY,
         Event.COMMAND_EXPIRED: Mode.SOFT_STOP,
+        Event.SENSOR_STALE: Mode.SOFT_STOP,
     },
     Mode.RESETTING: _STOPS
     | {

@@ -17,12 +17,15 @@ class ReplayResult:
 
     Attributes:
         stamps_s: time since the episode's start, (T + 1,).
+        recorded_position_m, replayed_position_m: the tool in the base frame, (T + 1, 3).
         position_error_mm: distance between the recorded and the replayed tool, (T + 1,).
         rotation_error_deg: angle between them, (T + 1,).
         is_success: whether the replay ended in success, by simulation's truth.
     """
 
     stamps_s: Array
+    recorded_position_m: Array
+    replayed_position_m: Array
     position_error_mm: Array
     rotation_error_deg: Array
     is_success: bool
@@ -53,6 +56,8 @@ def replay_episode(robot: RobotPort, episode: Episode, seed: int) -> ReplayResul
     distance = np.linalg.norm(replayed[:, :3] - recorded[:, :3].astype(np.float64), axis=1)
     return ReplayResult(
         stamps_s=_stamps(episode, len(poses)),
+        recorded_position_m=recorded[:, :3].astype(np.float64),
+        replayed_position_m=replayed[:, :3],
         position_error_mm=1e3 * distance,
         rotation_error_deg=np.degrees(_angles(replayed[:, 3:], recorded[:, 3:].astype(np.float64))),
         is_success=bool(outcome.truth_success),

@@ -81,27 +81,30 @@ def _legend(axis: Axes, theme: Theme, place: str = "best") -> None:
 
 def success(run: RunData, theme: Theme) -> Figure:
     """Success against robot steps: a moving rate while learning, and both evaluations with their intervals."""
-    figure, (axis,) = _figure(theme, 3.9)
+    figure, (axis,) = _figure(theme, 4.1)
     rows = run.finetune
     steps = np.cumsum([row["steps"] for row in rows]) if rows else np.zeros(0)
-    rates = moving_rates([bool(row["success"]) for row in rows], WINDOW)
-    if rates:
-        low, high = [rate.low for rate in rates], [rate.high for rate in rates]
-        axis.fill_between(steps, low, high, color=theme.human, alpha=0.16, linewidth=0)
-        label = f"while learning, with interventions (last {WINDOW} episodes)"
-        axis.plot(steps, [rate.share for rate in rates], color=theme.human, linewidth=1.8, label=label)
+    with_help = moving_rates([bool(row["success"]) for row in rows], WINDOW)
+    alone = moving_rates([bool(row["success"]) and not row["human_steps"] for row in rows], WINDOW)
+    if rows:
+        low, high = [rate.low for rate in alone], [rate.high for rate in alone]
+        axis.fill_between(steps, low, high, color=theme.final, alpha=0.14, linewidth=0)
+        label = f"learning: won alone (last {WINDOW} episodes)"
+        axis.plot(steps, [rate.share for rate in alone], color=theme.final, linewidth=1.8, label=label)
+        label = "learning: won, with the person's help"
+        axis.plot(steps, [rate.share for rate in with_help], color=theme.human, linewidth=1.4, label=label)
     last = float(steps[-1]) if rows else 1.0
     for name, x, colour in (("base", 0.0, theme.base), ("final", last, theme.final)):
         rate = run.rate(name)
         if rate is not None and rate.episodes:
-            _point(axis, x, rate, colour, f"{name} policy alone: {rate.share:.0%} of {rate.episodes}")
+            _point(axis, x, rate, colour, f"evaluation, {name} policy: {rate.share:.0%} of {rate.episodes}")
     axis.set_xlim(-0.03 * last, 1.03 * last)
     axis.set_ylim(0, 1.04)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     axis.set_xlabel("robot steps in finetuning")
     axis.set_ylabel("success")
     legend: Any = figure.legend
-    legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9, labelcolor=theme.text)
+    legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9, labelcolor=theme.text)
     return figure
 
 
@@ -168,15 +171,27 @@ def timing(run: RunData, theme: Theme) -> Figure:
 
 
 def replay(run: RunData, theme: Theme) -> Figure:
-    """How far the replayed tool was from the recorded one."""
-    figure, (axis,) = _figure(theme, 3.0)
+    """The recorded and the replayed path of the tool, and how far they lie apart."""
     stamps = np.asarray(run.replay.get("stamps_s", ()), float)
     error = np.asarray(run.replay.get("position_error_mm", ()), float)
+    paths = {name: np.asarray(run.replay.get(f"{name}_position_m", ()), float) for name in ("recorded", "replayed")}
+    has_paths = all(path.shape == (len(stamps), 3) for path in paths.values())
+    figure, axes = _figure(theme, 3.0, columns=2 if has_paths else 1)
     count = min(len(stamps), len(error))
-    axis.plot(stamps[:count], error[:count], color=theme.final, linewidth=1.8)
-    axis.fill_between(stamps[:count], 0, error[:count], color=theme.final, alpha=0.14, linewidth=0)
+    axes[-1].plot(stamps[:count], error[:count], color=theme.final, linewidth=1.8)
+    axes[-1].fill_between(stamps[:count], 0, error[:count], color=theme.final, alpha=0.14, linewidth=0)
     largest = float(error.max(initial=0.0))
-    axis.set_ylim(0, largest * 1.15 if largest > 0 else 1.0)
-    axis.set_xlabel("time in the episode, s")
-    axis.set_ylabel("distance of the tool, mm")
+    axes[-1].set_ylim(0, largest * 1.15 if largest > 0 else 1.0)
+    axes[-1].set_ylabel("distance of the tool, mm")
+    if has_paths:
+        for index, axis_name in enumerate("xyz"):
+            start = paths["recorded"][0, index]
+            colour = (theme.base, theme.human, theme.final)[index]
+            moved = [1e3 * (paths[name][:, index] - start) for name in ("recorded", "replayed")]
+            axes[0].plot(stamps, moved[0], color=colour, linewidth=1.8, label=f"{axis_name}, record")
+            axes[0].plot(stamps, moved[1], "o", color=colour, markersize=3.5, label=f"{axis_name}, replay")
+        axes[0].set_ylabel("way of the tool, mm")
+        _legend(axes[0], theme)
+    for axis in axes:
+        axis.set_xlabel("time in the episode, s")
     return figure

@@ -50,6 +50,8 @@ def replay(this: Run, store: Path | None = None, index: int | None = None) -> di
         "episode": episode.index,
         "seed": seed,
         "stamps_s": result.stamps_s.tolist(),
+        "recorded_position_m": result.recorded_position_m.tolist(),
+        "replayed_position_m": result.replayed_position_m.tolist(),
         "position_error_mm": result.position_error_mm.tolist(),
         "rotation_error_deg": result.rotation_error_deg.tolist(),
         "max_error_mm": worst,
@@ -69,6 +71,8 @@ def verdict(result: ReplayResult, episode: Episode) -> str:
     """Return one sentence on how the replay went."""
     ended = "ends in success" if result.is_success else "does not end in success"
     recorded = "did" if episode.is_success else "did not"
+    if not result.position_error_mm.any():
+        return f"it repeats the record exactly and {ended}, as the record {recorded}"
     if result.first_apart is None:
         return f"it stays within 1 mm of the record and {ended}, as the record {recorded}"
     at_s = result.stamps_s[result.first_apart]

@@ -39,7 +39,7 @@ def write_report(path: Path) -> Path:
         _films(before, after, pictures),
         _section(
             "Success against robot steps",
-            "While learning, a person may take over, so the moving rate is no evaluation; the two points are: "
+            "While learning the policy explores and a person may take over: the lines are no evaluation. Points: "
             f"without interventions, deterministic{_same_seeds(run)}. Bands and bars are 95% Wilson intervals.",
             _picture(run, "success", plots.success, pictures) if run.finetune or run.evaluations else "",
         ),
@@ -184,7 +184,7 @@ def _replay(run: RunData, pictures: Path) -> str:
         return _section("Replay in simulation", "", "")
     about = f"Episode {found.get('episode')} sent through a fresh simulation: {found.get('verdict', 'no verdict')}"
     if isinstance(found.get("max_error_mm"), (int, float)):
-        about += f" (largest distance {found['max_error_mm']:.3g} mm)"
+        about += f" (largest distance {found['max_error_mm']:.3g} mm)."
     body = _picture(run, "replay", plots.replay, pictures) if found.get("position_error_mm") else ""
     return _section("Replay in simulation", about, body)
 

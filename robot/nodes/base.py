@@ -81,8 +81,11 @@ class NudgeNode(Node):
             message_class(row.type), self._path(row), publisher_qos(row, self.graph.is_lockstep)
         )
 
-    def subscribe(self, name: str, callback: Callable[[Any], None], camera: str = "") -> Any:
-        """Subscribe to a row of the topic table; an exception in `callback` becomes this node's fault."""
+    def subscribe(self, name: str, callback: Callable[[Any], None], camera: str = "", is_late: bool = True) -> Any:
+        """Subscribe to a row of the topic table; an exception in `callback` becomes this node's fault.
+
+        `is_late` as in `robot.nodes.qos.subscription_qos`.
+        """
         row = topic(name)
         path = self._path(row, camera)
 
@@ -91,7 +94,10 @@ class NudgeNode(Node):
             callback(message)
 
         subscription = self.create_subscription(
-            message_class(row.type), path, self.guarded(counted), subscription_qos(row, self.graph.is_lockstep)
+            message_class(row.type),
+            path,
+            self.guarded(counted),
+            subscription_qos(row, self.graph.is_lockstep, is_late),
         )
         if row.publisher not in COMING_AND_GOING:
             self._required.append(subscription)

@@ -12,12 +12,13 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from robot.actions import ActionMap
-from robot.mode import Event, Mode
+from robot.mode import MOVING, Event, Mode
 from robot.mux import CommandMux, HumanInput, MuxOutput
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
 from robot.safety import Command, Situation
+from robot.topics import topic
 
 HUMAN_MAX_AGE_S = 0.2
 COMMAND_EXPIRY_S = 0.2
@@ -51,7 +52,9 @@ class MuxNode(NudgeNode):
             ("reset", "reset/target_pose"),
         ):
             self.subscribe(row, partial(self._take, name))
+        # twice: a stop counts from publishers that latch and from those that do not
         self.subscribe("e_stop", self._on_e_stop)
+        self.subscribe("e_stop", self._on_e_stop, is_late=False)
         for name, event in (
             ("mux/reset_begin", Event.RESET_BEGIN),
             ("mux/reset_done", Event.RESET_DONE),
@@ -145,7 +148,19 @@ class MuxNode(NudgeNode):
         if self._mux.mode in (Mode.POLICY, Mode.HUMAN) and time.monotonic() - self._last_command > limit:
             self._mux.handle(Event.COMMAND_EXPIRED)
             self.get_logger().warning(f"No command for {limit} s: soft stop, the arm holds.")
-            self._publish_mode()
+        if not self.graph.is_lockstep and self._mux.mode in MOVING and self._is_blind():
+            self._mux.handle(Event.SENSOR_STALE)
+            self.get_logger().warning("The arm's state is stale: soft stop, the arm holds.")
+        self._publish_mode()
+
+    def _is_blind(self) -> bool:
+        """Whether pose or force are older than their rows in the topic table allow (real time)."""
+        now_ns = self.get_clock().now().nanoseconds
+        rows = {"pose": topic("current_pose"), "wrench": topic("external_wrench")}
+        return any(
+            name not in self._newest or now_ns - messages.stamp_of(self._newest[name]) > 1e9 * row.max_age_s
+            for name, row in rows.items()
+        )
 
     def _publish_mode(self) -> None:
         if self._mode_text != self._mux.mode.value:

@@ -24,11 +24,15 @@ COMMANDS = frozenset(
 """Rows that are taken reliably in real time too; states and images are best effort, the newest counts."""
 
 
-def subscription_qos(row: Topic, is_lockstep: bool) -> QoSProfile:
+def subscription_qos(row: Topic, is_lockstep: bool, is_late: bool = True) -> QoSProfile:
+    """Return the profile to take `row` with; `is_late` asks for the last sample of a latched row as well.
+
+    Asking for it shuts out publishers that do not latch.
+    """
     is_reliable = is_lockstep or row.is_latched or row.name in COMMANDS
     return QoSProfile(
         # a latched row may have several publishers; each one's last sample counts
         depth=LOCKSTEP_DEPTH if is_lockstep or row.is_latched else 1,
         reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if row.is_latched else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if row.is_latched and is_late else DurabilityPolicy.VOLATILE,
     )

@@ -30,7 +30,7 @@ EXPECTED = {
     Event.RESET_DONE: (D, R, P, H, R, S, F),
     Event.RESET_FAILED: (D, R, P, H, F, S, F),
     Event.COMMAND_EXPIRED: (D, R, S, S, S, S, F),
-    Event.SENSOR_STALE: (D, S, S, H, S, S, F),
+    Event.SENSOR_STALE: (D, S, S, S, S, S, F),
     Event.E_STOP: (F, F, F, F, F, F, F),
     Event.FAULT: (F, F, F, F, F, F, F),
     Event.CLEAR_BY_PERSON: (D, R, P, H, Z, S, D),

@@ -47,7 +47,8 @@ def test_info_of_a_damaged_store_says_what_is_wrong_and_fails(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(runs / "a" / "demos.zarr", tmp_path / "bad.zarr")
-    shutil.rmtree(tmp_path / "bad.zarr" / "data" / "action" / "c")
+    for chunk in (tmp_path / "bad.zarr" / "data" / "action").glob("c*"):
+        chunk.unlink()
     assert cli.main(["store", "info", str(tmp_path / "bad.zarr"), "--json"]) == 1
     assert any("data/action" in problem for problem in json.loads(capsys.readouterr().out)["problems"])
 
