@@ -32,7 +32,7 @@ _POLL_S = 0.01  # an episode lasts seconds; a poll costs a stat of one file
 class TrainingConfig(Settings):
     """A finetuning run as the learner sees it."""
 
-    total_steps: int = setting(4000, "robot steps after which learning ends", unit="steps", low=1, high=10**9)
+    total_steps: int = setting(6000, "robot steps after which learning ends", unit="steps", low=1, high=10**9)
     warmup_steps: int = setting(
         500, "robot steps in which only the critics learn and the residual stays zero", unit="steps", low=0, high=10**9
     )
@@ -125,8 +125,12 @@ class Training:
         self.robot_steps += episode.length
 
     def actor_tensors(self) -> dict[str, torch.Tensor]:
-        """Return the actor's parameters by name."""
-        return self.learner.actor.network.views(self.learner.actor_flat.detach())
+        """Return by name the parameters that are published: the actor's Polyak average.
+
+        It is the target actor of TD3, averaged over about 1 / tau = 200 actor updates. The average wanders less from
+        version to version than the actor itself (docs/decisions/0005).
+        """
+        return self.learner.actor.network.views(self.learner.actor_target.detach())
 
     def config_json(self) -> str:
         """Return the parts of the config that decide what is learnt; the end of the run may be moved."""
