@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from robot.errors import ConfigError
 from sessions.evaluate import clear_old, evaluate
 from sessions.finetune import finetune
 from sessions.pretrain import pretrain
@@ -51,8 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "demo", base=quick(RunConfig()) if arguments.quick else None)
     finished = {line["phase"] for line in this.lines("phases")}
     if finished and not arguments.resume:
-        sys.stderr.write(f"nudge: {this.path} already holds a run; add --resume to go on, or name another --run.\n")
-        return 1
+        raise ConfigError(f"{this.path} already holds a run; add --resume to go on, or name another --run.")
     with Session(this, arguments.realtime) as session:
         _say(f"run {this.path}, seed {this.config.task.seed}, ROS domain {session.domain_id}")
         for name, play in phases(this, session).items():

@@ -16,6 +16,25 @@ from sessions.robot_config import RobotConfig
 from sessions.run_config import RunConfig
 
 
+class Tail:
+    """Reads a file of JSON lines while another process appends to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def new(self) -> list[dict[str, Any]]:
+        """Return the complete lines that came since the last call."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            text = file.read()
+        complete = text[: text.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        return [json.loads(line) for line in complete.splitlines()]
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """Paths and configuration of a run."""
@@ -40,13 +59,13 @@ class Run:
         with (self.path / "metrics" / f"{metric}.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
+    def tail(self, metric: str) -> Tail:
+        """Return a reader of the lines of a metric, from its first on."""
+        return Tail(self.path / "metrics" / f"{metric}.jsonl")
+
     def lines(self, metric: str) -> list[dict[str, Any]]:
         """Return the lines of a metric so far; a line that is being written is left out."""
-        path = self.path / "metrics" / f"{metric}.jsonl"
-        if not path.exists():
-            return []
-        text = path.read_text()
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        return self.tail(metric).new()
 
     @property
     def robot_file(self) -> Path:

@@ -20,6 +20,8 @@ from sessions.progress import Progress
 from sessions.run import Run
 
 POLL_S = 0.1
+RECENT = 20
+"""Episodes that the progress line sums up."""
 FULL_BYTES = 1 << 20
 """With less free space than this a disk counts as full."""
 
@@ -62,7 +64,12 @@ class Session:
 
     @property
     def domain_id(self) -> int:
-        return int(self._children.environment["ROS_DOMAIN_ID"])
+        return int(self.environment["ROS_DOMAIN_ID"])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What another process needs to be in this graph."""
+        return self._children.environment
 
     def check(self) -> None:
         """Raise RobotError when a node has died."""
@@ -103,16 +110,17 @@ class Session:
         return self._children.start(name, module, *arguments, *(["--realtime"] if self._is_realtime else []))
 
     def _follow(self, actor: Child, learner: Child | None, phase: str, total: int, is_steps: bool) -> None:
-        seen = len(self.lines(phase))
-        done = sum(line["steps"] for line in self.lines(phase)) if is_steps else seen
+        tail = self._run.tail("episodes")
+        before = {line["index"]: line for line in tail.new() if line["phase"] == phase}
+        recent = [before[index] for index in sorted(before)]
         with Progress(phase.replace("_", " "), total=total) as progress:
-            progress.advance(min(done, total), "")
+            progress.advance(sum(line["steps"] for line in recent) if is_steps else len(recent))
             while actor.process.poll() is None:
                 time.sleep(POLL_S)
                 self._check(actor, learner, phase)
-                for line in self.lines(phase)[seen:]:
-                    seen += 1
-                    progress.advance(line["steps"] if is_steps else 1, _note(self.lines(phase)))
+                for line in (line for line in tail.new() if line["phase"] == phase):
+                    recent = [*recent, line][-RECENT:]
+                    progress.advance(line["steps"] if is_steps else 1, _note(recent))
         if actor.process.returncode != 0:
             raise RobotError(self._obituary(actor, phase))
 
@@ -150,8 +158,7 @@ def refuse_collisions() -> None:
             raise RobotError(f"This installation would mix packages: {finding.found}. {finding.advice}.")
 
 
-def _note(lines: list[dict[str, Any]]) -> str:
-    recent = lines[-20:]
+def _note(recent: list[dict[str, Any]]) -> str:
     success = sum(line["success"] for line in recent)
     human = sum(line["human_steps"] for line in recent) / max(1, sum(line["steps"] for line in recent))
     return f"success {success}/{len(recent)}, human {human:.0%}"
@@ -163,7 +170,7 @@ def _up_file(run: Run) -> Path:
 
 def announce(run: Run, session: Session, is_realtime: bool) -> None:
     """Tell other processes of this run directory that the nodes are up."""
-    text = {"pid": os.getpid(), "environment": session._children.environment, "realtime": is_realtime}
+    text = {"pid": os.getpid(), "environment": session.environment, "realtime": is_realtime}
     _up_file(run).write_text(json.dumps(text | {"robot": digest(run.config.control) + digest(run.config.sim)}))
 
 
