@@ -69,7 +69,8 @@ class ArmNode(NudgeNode):
             self._publish_state()
         else:
             self.every(1.0 / STATE_RATE_HZ, self._publish_state)
-            self._thread = threading.Thread(target=self._control, name="control", daemon=True)
+            control = self.guarded(self._control)
+            self._thread = threading.Thread(target=control, name="control", daemon=True)
             self._thread.start()
 
     def _on_target(self, message: Any) -> None:

@@ -14,30 +14,21 @@ from rclpy.context import Context
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
-from robot import observe
 from robot.actions import ActionMap
 from robot.clock import to_ns
 from robot.errors import RobotError
-from robot.nodes import messages
+from robot.nodes import messages, streams
 from robot.nodes.base import Graph, NudgeNode, make_executor
 from robot.nodes.join import StampJoin
 from robot.nodes.reset import seed_parameter
-from robot.topics import topic
 from robot.types import ROLES, Decision, Label, Outcome, Source
-
-STATES = {
-    "joints": "joint_states",
-    "pose": "current_pose",
-    "twist": "current_twist",
-    "wrench": "external_wrench",
-    "socket": "tracker/socket_pose",
-}
-"""What an observation is made of, beside images."""
 
 READY_TIMEOUT_S = 30.0
 SETTLE_S = 0.3
 """A reader may know its writer before the writer knows the reader; samples in between are lost."""
 ANSWER_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 0.5
+"""At the end of a session the other nodes may be gone already."""
 
 
 class RosRobot(NudgeNode):
@@ -66,22 +57,23 @@ class RosRobot(NudgeNode):
         self._cameras = cameras
         self._executor = make_executor(self.context, self.has_async_services)
         self._executor.add_node(self)
-        streams = (*STATES, *cameras, *(("truth",) if has_truth else ()))
-        self._observations = StampJoin(streams)
+        names = (*streams.STATES, *cameras, *(("truth",) if has_truth else ()))
+        self._observations = StampJoin(names)
         self._answers = StampJoin(("intervention", "joy"))
-        self._streams = streams
+        self._streams = names
         self._newest: dict[str, Any] = {}
         self._row: dict[str, Any] | None = None
         self._answer: dict[str, Any] | None = None
         self._pose: Any = None
         self._stamp_ns = 0
+        self._decided_ns = 0
         self._episode_step = 0
         self._label = Label.NONE
         self._deadline = 0.0
         self._nodes = ("arm", "mux", "teleop", "reset", *(f"camera_{camera}" for camera in cameras))
         self._ready_nodes: set[str] = set()
         self.subscribe("ready", self._on_ready)
-        for name, row in STATES.items():
+        for name, row in streams.STATES.items():
             self.subscribe(row, partial(self._take, name))
         for camera in cameras:
             self.subscribe("policy/image", partial(self._take, camera), camera=camera)
@@ -134,6 +126,7 @@ class RosRobot(NudgeNode):
         """
         stamp_ns = self._stamp_ns if self.graph.is_lockstep else int(self.get_clock().now().nanoseconds)
         self._answer = None
+        self._decided_ns = stamp_ns
         self._publish_decision(decision, stamp_ns)
         if self.graph.is_lockstep:
             row = self._observe(stamp_ns + to_ns(self.graph.period_s))
@@ -149,17 +142,17 @@ class RosRobot(NudgeNode):
             return
         self._is_closed = True
         try:
-            self.end()
+            self.end(CLOSE_TIMEOUT_S)
         except RobotError as error:
             self.get_logger().warning(str(error))
         self._executor.shutdown()
         self.destroy_node()
 
-    def end(self) -> None:
+    def end(self, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         """End the episode: the mux is ready for the next one, the arm holds."""
         if not self._is_ended:
-            self._call(self._triggers["mux/episode_end"], Trigger.Request(), "mux/episode_end")
-            self._call(self._triggers["arm/hold"], Trigger.Request(), "arm/hold")
+            for name in ("mux/episode_end", "arm/hold"):
+                self._call(self._triggers[name], Trigger.Request(), name, timeout_s)
             self._is_ended = True
 
     def publish_event(self, event: str, **parts: Any) -> None:
@@ -230,23 +223,17 @@ class RosRobot(NudgeNode):
         if not self._answer or "intervention" not in self._answer:
             return np.zeros(self._actions.size, np.float32), Source.HOLD, 0
         message = self._answer["intervention"]
+        if messages.stamp_of(message) != self._decided_ns:
+            # the mux has not answered this tick: nothing of it was executed
+            return np.zeros(self._actions.size, np.float32), Source.HOLD, 0
         executed = np.array(message.axes, np.float32)
         return executed, Source(message.buttons[0]), int(message.buttons[1])
 
     def _outcome(self, row: dict[str, Any], executed: Any, source: Source, reasons: int = 0) -> Outcome:
-        joints, truth = row["joints"], row.get("truth")
+        truth = row.get("truth")
         self._pose = row["pose"]
         self._stamp_ns = messages.stamp_of(self._pose)
-        observation = observe.assemble(
-            np.array(joints.position),
-            np.array(joints.velocity),
-            messages.to_pose(row["pose"]),
-            messages.to_twist(row["twist"]),
-            messages.to_wrench(row["wrench"]),
-            messages.to_pose(row["socket"]),
-            {camera: messages.to_image(row[camera]) for camera in self._cameras},
-        )
-        stamps = dict(zip(observation, self._stamps(row), strict=True))
+        observation, stamps = streams.observation(row, self._cameras)
         label, self._label = self._label, Label.NONE
         return Outcome(
             observation,
@@ -260,18 +247,11 @@ class RosRobot(NudgeNode):
             is_aborted=self._is_stale(row),
         )
 
-    def _stamps(self, row: dict[str, Any]) -> list[int]:
-        order = ("joints", "joints", "pose", "twist", "wrench", "socket", *self._cameras)
-        return [messages.stamp_of(row[name]) for name in order]
-
     def _is_stale(self, row: dict[str, Any]) -> bool:
-        """Whether a stream is older than its row in the topic table allows (real time only)."""
+        """Whether a stream is too old for a decision (real time; in lockstep all are of the tick)."""
         if self.graph.is_lockstep:
             return False
-        now_ns = self.get_clock().now().nanoseconds
-        limits = {name: topic(row_name).max_age_s for name, row_name in STATES.items()}
-        limits |= dict.fromkeys(self._cameras, topic("policy/image").max_age_s)
-        late = [n for n, limit in limits.items() if now_ns - messages.stamp_of(row[n]) > limit * 1e9]
+        late = streams.stale(row, self._cameras, self.get_clock().now().nanoseconds)
         if late:
             self.get_logger().error(f"Stale: {', '.join(late)}; the episode is aborted.")
         return bool(late)
@@ -282,9 +262,9 @@ class RosRobot(NudgeNode):
     def _on_ready(self, message: Any) -> None:
         self._ready_nodes.add(message.data)
 
-    def _call(self, client: Any, request: Any, name: str) -> Any:
+    def _call(self, client: Any, request: Any, name: str, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
         future = client.call_async(request)
-        self._wait(future.done, ANSWER_TIMEOUT_S, lambda: f"{name} did not answer")
+        self._wait(future.done, timeout_s, lambda: f"{name} did not answer")
         return future.result()
 
     def _wait(self, is_done: Callable[[], bool], timeout_s: float, what: Callable[[], str]) -> None:
