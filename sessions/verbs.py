@@ -50,8 +50,9 @@ def _seed(text: str) -> int:
 _count.__name__ = _seed.__name__ = "whole number"
 
 
-def _run_directory(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", type=Path, metavar="DIR", help="run directory, made where missing (default: runs/...)")
+def _run_directory(parser: argparse.ArgumentParser, is_made: bool = True) -> None:
+    about = "run directory, made where missing (default: runs/...)" if is_made else "run directory"
+    parser.add_argument("--run", type=Path, metavar="DIR", help=about)
     parser.add_argument("--seed", type=_seed, metavar="N", help="seed of everything random (default: the config's)")
 
 
@@ -80,19 +81,26 @@ def _record(parser: argparse.ArgumentParser) -> None:
     _episodes(parser)
 
 
+def _pretrain(parser: argparse.ArgumentParser) -> None:
+    _run_directory(parser, is_made=False)
+
+
 def _finetune(parser: argparse.ArgumentParser) -> None:
-    _record(parser)
+    _pretrain(parser)
+    _realtime(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the last acknowledged step in --run DIR")
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
-    _record(parser)
+    _pretrain(parser)
+    _realtime(parser)
+    _episodes(parser)
     choices = ("base", "final")
     parser.add_argument("--policy", choices=choices, default="final", help="which policy (default: %(default)s)")
 
 
 def _replay(parser: argparse.ArgumentParser) -> None:
-    _run_directory(parser)
+    _pretrain(parser)
     parser.add_argument("--store", type=Path, metavar="PATH", help="store to replay from (default: the run's)")
     parser.add_argument("--episode", type=int, metavar="I", help="index of the episode (default: chosen)")
 
@@ -138,7 +146,7 @@ VERBS: dict[str, Verb] = {
         "clone a base policy from the demonstrations of a run",
         "Fits an action-chunked policy to DIR/demos.zarr and writes it to DIR/base.",
         ("nudge pretrain --run runs/peg",),
-        _run_directory,
+        _pretrain,
         go_on="nudge pretrain --run {run}",
     ),
     "finetune": Verb(
