@@ -20,7 +20,6 @@ class Topic:
         max_age_s: older samples are not used.
         is_latched: late subscribers get the last sample.
         is_truth: simulation truth; only judge, operator and cameras may take it.
-        is_logged: part of the optional raw log.
     """
 
     name: str
@@ -31,7 +30,6 @@ class Topic:
     max_age_s: float = 0.2
     is_latched: bool = False
     is_truth: bool = False
-    is_logged: bool = True
 
 
 _ROWS = (
@@ -60,10 +58,10 @@ _ROWS = (
     Topic("e_stop", "std_msgs/msg/Bool", "arm", "person", is_latched=True),
     # a named vector of floats
     Topic("sim/state", "sensor_msgs/msg/JointState", "arm", "arm", 100, is_truth=True),
-    Topic("color/image_raw", "sensor_msgs/msg/Image", "camera", "camera", 30, is_logged=False),
+    Topic("color/image_raw", "sensor_msgs/msg/Image", "camera", "camera", 30),
     Topic("color/camera_info", "sensor_msgs/msg/CameraInfo", "camera", "camera", 30),
     Topic("policy/image", "sensor_msgs/msg/Image", "camera", "camera", 30),
-    Topic("ready", "std_msgs/msg/String", "arm", "every node", is_latched=True, is_logged=False),
+    Topic("ready", "std_msgs/msg/String", "arm", "every node", is_latched=True),
     Topic("/clock", "rosgraph_msgs/msg/Clock", "global", "arm"),
     Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "global", "every node", 1),
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from drivers.mujoco_model import SimConfig
 from robot.arm_server import ArmServerConfig
+from robot.errors import ConfigError
 from robot.impedance import ImpedanceConfig
 from robot.reset import ResetConfig
 from robot.safety import SafetyConfig
@@ -63,3 +64,15 @@ class RobotConfig(Settings):
     reset: ResetConfig = setting(ResetConfig, "where episodes start")
     cameras: CameraConfig = setting(CameraConfig, "cameras")
     operator: OperatorConfig = setting(OperatorConfig, "the simulated operator")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        scale = dict(zip(self.control.axes, self.control.scale, strict=False))
+        person = self.operator
+        for name, found, other, wanted in (
+            ("operator.action_scale_m", person.action_scale_m, "control.scale of x", scale.get("x")),
+            ("operator.action_scale_rad", person.action_scale_rad, "control.scale of rz", scale.get("rz")),
+            ("operator.success_depth_m", person.success_depth_m, "sim.success_depth_m", self.sim.success_depth_m),
+        ):
+            if wanted is not None and found != wanted:
+                raise ConfigError(f"{name} is {found} and {other} is {wanted}: they must be equal, set both.")

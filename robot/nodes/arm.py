@@ -16,8 +16,8 @@ from robot.arm_server import ArmServer
 from robot.interfaces import World
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
+from robot.topics import topic
 
-STATE_RATE_HZ = 100.0
 HOMING_LIMIT_S = 30.0
 """Simulated time after which homing in lockstep counts as failed."""
 
@@ -62,13 +62,13 @@ class ArmNode(NudgeNode):
         self.serve(Trigger, "arm/home", self._on_home)
         self.serve(Trigger, "arm/hold", self._on_hold)
         self.serve(Trigger, "arm/reset_fault", self._on_reset_fault)
-        self.every(0.1, self._publish_status)
+        self.every(1.0 / topic("arm/status").rate_hz, self._publish_status)
         self._thread: threading.Thread | None = None
         if graph.is_lockstep:
             self.every(0.1, self._watch_silence)
             self._publish_state()
         else:
-            self.every(1.0 / STATE_RATE_HZ, self._publish_state)
+            self.every(1.0 / topic("joint_states").rate_hz, self._publish_state)
             control = self.guarded(self._control)
             self._thread = threading.Thread(target=control, name="control", daemon=True)
             self._thread.start()

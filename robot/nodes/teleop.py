@@ -13,13 +13,12 @@ from robot.local import Watcher
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
+from robot.topics import topic
 from robot.types import ROLES, Label
-
-RATE_HZ = 50.0
 
 
 class TeleopNode(NudgeNode):
-    """Asks `watcher` (a device, or a simulated person) once a tick in lockstep, at 50 Hz in real time.
+    """Asks `watcher` (a device, or a simulated person) once a tick in lockstep, at the table's rate in real time.
 
     In lockstep the tick is the policy's: a person reacts to what the robot is about to do, so the answer to the
     stamp of `policy/info` carries that same stamp.
@@ -36,7 +35,7 @@ class TeleopNode(NudgeNode):
         self.subscribe("current_pose", lambda m: self._take("pose", m))
         self.subscribe("policy/info", lambda m: self._take("info", m))
         if not graph.is_lockstep:
-            self.every(1.0 / RATE_HZ, self._tick)
+            self.every(1.0 / topic("teleop/twist").rate_hz, self._tick)
 
     def _take(self, name: str, message: Any) -> None:
         if not self.graph.is_lockstep:

@@ -96,7 +96,7 @@ def test_a_store_of_another_robot_is_refused_before_anything_starts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     _record_one_step(tmp_path / "demos.zarr", RunConfig())
-    said = _refusal(capsys, "record", "--run", str(tmp_path), "control.scale=[0.03,0.02,0.02,0.1]")
+    said = _refusal(capsys, "record", "--run", str(tmp_path), "control.scale=[0.02,0.03,0.02,0.1]")
     assert "they differ in action scale" in said
     assert not any((tmp_path / "logs").iterdir())
 
@@ -178,3 +178,10 @@ def test_a_full_disk_is_named_and_the_session_ends_with_status_1(tmp_path: Path)
     assert last.startswith("nudge: ")
     assert "full" in last
     assert "kept" in last
+
+
+def test_settings_that_must_be_equal_are_refused_when_they_differ(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = _refusal(capsys, "record", "control.scale=[0.03,0.02,0.02,0.1]", "--run", str(tmp_path / "run"))
+    assert "operator.action_scale_m is 0.02 and control.scale of x is 0.03" in said
