@@ -1,6 +1,6 @@
 """Runs the demo's learning in one process, without ROS 2: demonstrations, cloning, finetuning, evaluation.
 
-    python benchmarks/tune_local.py --seed 0 --out /tmp/tune training.total_steps=4000
+    python benchmarks/tune_local.py --seed 0 --out runs/tune training.total_steps=4000
 
 takes the run's own config and episode seeds, and prints one JSON line a phase.
 """

@@ -76,7 +76,7 @@ def test_every_dependency_is_pinned_exactly_and_torch_comes_first() -> None:
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
 
 
-@pytest.mark.parametrize("line", ["open('/home/me/x')", "find-links=file:///srv", "see /work/main", "/root/.cache"])
+@pytest.mark.parametrize("line", ["open('/home/me/x')", "find-links=file:///srv", "see /mnt/ci/main", "/root/.cache"])
 def test_the_fence_on_paths_bites(line: str, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(line)
     assert machine_paths([tmp_path / "bad.py"]) == [f"bad.py: {line}"]
