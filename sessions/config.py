@@ -63,6 +63,16 @@ def to_mapping(config: Any) -> dict[str, Any]:
     }
 
 
+def flat_values(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Return the values of `config` by dotted key, in the order of the fields."""
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        is_nested = dataclasses.is_dataclass(value)
+        flat |= flat_values(value, f"{prefix}{field.name}.") if is_nested else {prefix + field.name: value}
+    return flat
+
+
 def digest(config: Any) -> str:
     """Return 16 hex digits that differ whenever any value differs."""
     text = json.dumps(to_mapping(config), sort_keys=True)

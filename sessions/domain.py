@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import tempfile
 from pathlib import Path
-from typing import IO
 
 from robot.errors import RobotError
+from robot.filelock import FileLock
 
 DOMAINS = range(102)
 """Ids that are safe on Linux, whose ephemeral ports begin above theirs."""
@@ -26,7 +25,7 @@ class Domain:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or Path(tempfile.gettempdir())
-        self._lock: IO[str] | None = None
+        self._lock: FileLock | None = None
         named = os.environ.get("ROS_DOMAIN_ID", "")
         if named:
             if not named.isdecimal() or int(named) not in DOMAINS:
@@ -52,7 +51,7 @@ class Domain:
     def close(self) -> None:
         """Give the id back; may be called twice."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def __enter__(self) -> Domain:
@@ -62,18 +61,12 @@ class Domain:
         self.close()
 
     def _try(self, number: int) -> bool:
-        lock = self._path(number).open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
+        lock = FileLock(self._path(number))
+        if not lock.try_acquire():
             return False
         if _has_participant(number):
-            lock.close()
+            lock.release()
             return False
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
         self._lock = lock
         return True
 
@@ -81,8 +74,7 @@ class Domain:
         return self._folder / f"nudge-domain-{number}.lock"
 
     def _holder(self, number: int) -> str:
-        text = self._path(number).read_text().strip()
-        return f" (by process {text})" if text else ""
+        return f" (last by process {FileLock(self._path(number)).holder})"
 
 
 def _has_participant(number: int) -> bool:

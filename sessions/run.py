@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from robot.errors import ConfigError
-from sessions.config import load
+from robot.filelock import FileLock
+from sessions.config import flat_values, load
 from sessions.config_yaml import to_yaml
 from sessions.robot_config import RobotConfig
 from sessions.run_config import RunConfig
@@ -37,10 +38,11 @@ class Tail:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Paths and configuration of a run."""
+    """Paths and configuration of a run; `lock` keeps other commands from changing it as long as this object lives."""
 
     path: Path
     config: RunConfig
+    lock: FileLock | None = None
 
     def __post_init__(self) -> None:
         for name in ("logs", "metrics", "evaluation"):
@@ -84,6 +86,10 @@ GOES_ON = frozenset({"pretrain", "finetune", "evaluate", "replay"})
 """Verbs that need a run directory that is already there."""
 
 
+MAY_MOVE = ("training.total_steps", "training.checkpoint_every", "training.mirror.")
+"""Learning settings that a run may change on its way: they do not touch what is learnt from a step."""
+
+
 def require_run(path: Path | None, verb: str) -> None:
     """Raise ConfigError unless `path` is a folder that `nudge record` or `nudge demo` has begun."""
     if path is None:
@@ -111,11 +117,39 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         config = dataclasses.replace(config, task=dataclasses.replace(config.task, seed=arguments.seed))
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=config.task.seed))
     try:
-        run = Run(path, config)
-        run.save_config()
+        path.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path, verb)
     except OSError as error:
         raise ConfigError(
             f"The run directory {path} cannot be written ({error.strerror}); name another with --run."
         ) from error
+    if (path / "learner").exists() and base is not None:
+        _refuse_other_learning(path, base, config)
+    run = Run(path, config, lock)
+    run.save_config()
     arguments.run = path
     return run
+
+
+def _lock(path: Path, verb: str) -> FileLock:
+    """Lock the run for `verb`; the nodes of `nudge up` may serve the sessions of one other command.
+
+    Raises:
+        ConfigError: another command is at work there; names its process.
+    """
+    lock = FileLock(path / (".up.lock" if verb == "up" else ".lock"))
+    if not lock.try_acquire():
+        raise ConfigError(f"Process {lock.holder} is at work in {path}; wait for it, or name another --run.")
+    return lock
+
+
+def _refuse_other_learning(path: Path, before: RunConfig, now: RunConfig) -> None:
+    """Raise ConfigError where the learner of a run would not be the same any more."""
+    old, new = (flat_values(config) for config in (before, now))
+    for key, value in new.items():
+        is_learning = key.startswith(("training.", "bc.")) and not key.startswith(MAY_MOVE)
+        if is_learning and value != old[key]:
+            raise ConfigError(
+                f"{key} was {old[key]} when the learner of {path} began and cannot become {value}; "
+                "leave it, or name another --run."
+            )

@@ -1,24 +1,23 @@
-"""One writer a store: an advisory lock that the operating system drops when its holder dies."""
+"""One writer a store."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 
 from robot.errors import StoreError
+from robot.filelock import FileLock
 
 
 class WriterLock:
-    """Holds `flock` on a file, which names the holder's process id."""
+    """The lock of a store's only writer, on a file in it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor: int | None = None
+        self._lock = FileLock(path)
 
     @property
     def is_free(self) -> bool:
-        return self._descriptor is None
+        return not self._lock.is_held
 
     def acquire(self) -> None:
         """Take the lock at once.
@@ -26,25 +25,12 @@ class WriterLock:
         Raises:
             StoreError: another writer holds it; names its process id.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
+        if not self._lock.try_acquire():
             raise StoreError(
-                f"A store has one writer at a time, and process {holder} is writing to "
+                f"A store has one writer at a time, and process {self._lock.holder} is writing to "
                 f"{self._path.parent.parent}; end that process or choose another store."
-            ) from None
-        try:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        except OSError:
-            pass  # the lock holds without the name: a full disk must not keep a session from its repair
-        self._descriptor = descriptor
+            )
 
     def release(self) -> None:
         """Give the lock back; may be called twice."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._lock.release()

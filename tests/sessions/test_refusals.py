@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from robot.errors import RobotError
+from robot.filelock import FileLock
 from robot.store import StoreWriter
 from robot.types import Decision, FinalRecord, Label, Source, StepRecord
 from sessions import build
 from sessions.cli import main
 from sessions.domain import DOMAINS, Domain
+from sessions.run import Run
 from sessions.run_config import RunConfig
 
 
@@ -146,7 +148,7 @@ def test_a_named_domain_that_is_in_use_is_refused_with_its_holder(
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     with Domain(tmp_path) as held:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(held.id))
-        with pytest.raises(RobotError, match=f"ROS domain {held.id} is in use .by process {os.getpid()}"):
+        with pytest.raises(RobotError, match=f"ROS domain {held.id} is in use .last by process {os.getpid()}"):
             Domain(tmp_path)
     for bad in ("500", "-1", "two"):
         monkeypatch.setenv("ROS_DOMAIN_ID", bad)
@@ -185,3 +187,24 @@ def test_settings_that_must_be_equal_are_refused_when_they_differ(
 ) -> None:
     said = _refusal(capsys, "record", "control.scale=[0.03,0.02,0.02,0.1]", "--run", str(tmp_path / "run"))
     assert "operator.action_scale_m is 0.02 and control.scale of x is 0.03" in said
+
+
+def test_a_run_where_another_command_is_at_work_is_refused_and_left_as_it_is(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lock = FileLock(tmp_path / ".lock")
+    assert lock.try_acquire()
+    said = _refusal(capsys, "pretrain", "bc.batch=64", "--run", str(tmp_path))
+    assert f"Process {os.getpid()} is at work in {tmp_path}" in said
+    assert not (tmp_path / "config.yaml").exists()
+
+
+def test_what_a_learner_began_with_cannot_change_on_the_way(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    Run(tmp_path, RunConfig()).save_config()
+    (tmp_path / "learner").mkdir()
+    before = (tmp_path / "config.yaml").read_text()
+    said = _refusal(capsys, "finetune", "--resume", "training.sampler.batch=128", "--run", str(tmp_path))
+    assert "training.sampler.batch was 256" in said
+    assert (tmp_path / "config.yaml").read_text() == before
+    longer = ("training.total_steps=9000", "--run", str(tmp_path))
+    assert "There is no store" in _refusal(capsys, "finetune", "--resume", *longer)
