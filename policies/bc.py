@@ -51,7 +51,6 @@ def train_base(
     Raises:
         StoreError: no successful demonstration was given.
     """
-    torch.set_num_threads(1)  # small networks: more threads are slower, and round differently on each machine
     useful = [e for e in episodes if e.is_success and not e.is_aborted and e.length > 0]
     if not useful:
         raise StoreError(f"Behaviour cloning needs a successful demonstration; found {len(episodes)} without one.")
