@@ -111,7 +111,11 @@ def _override(text: str) -> str:
 
 def run_verb(verb: Verb, arguments: argparse.Namespace) -> int:
     """Run the verb; an expected error becomes one sentence, anything else stays a traceback."""
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    # also where Ctrl-C was ignored before, as in a shell's background: what moves a robot must be stoppable
+    previous = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         module: Any = importlib.import_module(verb.module)
         return int(module.run(arguments))
@@ -128,7 +132,8 @@ def run_verb(verb: Verb, arguments: argparse.Namespace) -> int:
             raise
         return _fail(sentence)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def disk_error(error: OSError) -> str | None:

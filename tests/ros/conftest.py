@@ -22,7 +22,7 @@ SMALL = (
     "training.checkpoint_every=1",
 )
 """Overrides that make every phase as short as it can be and still be itself."""
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 
 class Nudge:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL, Nudge, wait_until
+from conftest import DEADLINE_S, SMALL, Nudge, wait_until
 
 from robot.replay import replay_episode
 from robot.store import StoreReader
@@ -22,7 +22,7 @@ from sessions import build
 from sessions.config import load
 from sessions.robot_config import RobotConfig
 
-pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Terminal:
@@ -111,7 +111,7 @@ def test_the_arm_holds_when_its_actor_is_killed_and_no_acknowledged_step_is_lost
     session = nudge.start("record", "--run", str(run), "--episodes", "50")
     wait_until(lambda: terminal.count("/front/policy/image") > 40, "the session to be under way")
     os.kill(nudge.child(session, "sessions.actor"), signal.SIGKILL)
-    output, _ = session.communicate(timeout=30)
+    output, _ = session.communicate(timeout=DEADLINE_S)
     assert session.returncode == 1
     assert "killed by SIGKILL" in output
     assert f"nudge record --run {run}" in output

@@ -9,11 +9,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import SMALL, Nudge, wait_until
+from conftest import DEADLINE_S, SMALL, Nudge, wait_until
 
 from robot.store import StoreReader
 
-pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def _lines(run: Path, phase: str) -> list[dict]:
@@ -36,7 +36,7 @@ def test_a_killed_actor_is_named_and_the_session_resumes_with_every_acknowledged
     session = nudge.start("finetune", "--run", str(run))
     wait_until(lambda: len(_lines(run, "finetune")) >= 1, "the first episode of finetuning")
     os.kill(nudge.child(session, "sessions.actor"), signal.SIGKILL)
-    output, _ = session.communicate(timeout=60)
+    output, _ = session.communicate(timeout=DEADLINE_S)
     assert session.returncode == 1
     assert "The actor was killed by SIGKILL" in output
     assert f"nudge finetune --resume --run {run}" in output
@@ -82,7 +82,7 @@ def test_ctrl_c_ends_every_process_and_says_how_to_go_on(nudge: Nudge, tmp_path:
     if moment == "recording":
         wait_until(lambda: len(_lines(run, "record")) >= 1, "a demonstration")
     os.killpg(session.pid, signal.SIGINT)
-    output, _ = session.communicate(timeout=30)
+    output, _ = session.communicate(timeout=DEADLINE_S)
     assert session.returncode == 130
     assert f"nudge demo --resume --run {run}" in output
     assert "Traceback" not in output

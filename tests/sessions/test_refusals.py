@@ -156,6 +156,7 @@ def test_a_named_domain_that_is_in_use_is_refused_with_its_holder(
             Domain(tmp_path)
 
 
+@pytest.mark.timeout(600)
 def test_a_full_disk_is_named_and_the_session_ends_with_status_1(tmp_path: Path) -> None:
     """In a file system of 2 MB of its own, where this process may make one."""
     disk = tmp_path / "disk"
@@ -173,7 +174,7 @@ def test_a_full_disk_is_named_and_the_session_ends_with_status_1(tmp_path: Path)
         text=True,
         check=False,
         cwd=Path(__file__).resolve().parents[2],
-        timeout=100,
+        timeout=500,
     )
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
