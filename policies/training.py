@@ -202,7 +202,11 @@ class _Log:
 
     def __init__(self, path: Path, mirror: Mirror) -> None:
         self._path, self._mirror = path, mirror
-        lines = path.read_text().splitlines() if path.exists() else []
+        text = path.read_bytes() if path.exists() else b""
+        whole = text[: text.rfind(b"\n") + 1]
+        if whole != text:
+            path.write_bytes(whole)  # a crash tore the last line; what it told is learnt again
+        lines = whole.splitlines()
         self._newest = max((int(json.loads(line)["version"]) for line in lines), default=0)
 
     def write(self, metrics: dict[str, float]) -> None:

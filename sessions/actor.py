@@ -13,7 +13,8 @@ from robot.env import RobotEnv
 from robot.errors import NudgeError
 from robot.interfaces import Policy
 from robot.loop import EpisodeSummary, HoldPolicy, run_episode
-from robot.store import StoreReader, StoreSettings, StoreWriter
+from robot.store import Episode, StoreReader, StoreSettings, StoreWriter
+from robot.types import Source
 from sessions import build
 from sessions.config import digest, load
 from sessions.processes import die_with_parent
@@ -51,7 +52,7 @@ class Actor:
         self._run, self._phase, self._is_realtime = run, phase, is_realtime
         self._config = run.config
         self._policy = self._make_policy()
-        self._robot = build.ros_robot(self._config, is_realtime)
+        self._robot = build.ros_robot(self._config, is_realtime, has_truth=phase.judge == "truth")
         self._robot.role = phase.role
         self._env = RobotEnv(self._robot, build.robot_spec(self._config), self._config.task.max_steps, phase.judge)
 
@@ -82,9 +83,30 @@ class Actor:
         """
         reader = StoreReader.open(store)
         episodes = [reader.episode(i) for i in range(reader.refresh())]
+        if self._phase.name == "finetune":
+            self._log_unlogged(episodes)
         if self._phase.name != "finetune":
             episodes = [episode for episode in episodes if not episode.is_aborted]
         return len(episodes), sum(episode.length for episode in episodes)
+
+    def _log_unlogged(self, episodes: list[Episode]) -> None:
+        """Give episodes that a dead actor left in the store, but not in the metrics, their lines."""
+        logged = {line["index"] for line in self._run.lines("episodes") if line["phase"] == self._phase.name}
+        steps = 0
+        for episode in episodes:
+            steps += episode.length
+            if episode.index in logged:
+                continue
+            summary = EpisodeSummary(
+                seed=int(episode.attributes["seed"]),
+                steps=episode.length,
+                is_success=episode.is_success,
+                is_aborted=episode.is_aborted,
+                human_steps=int((episode.source == Source.HUMAN).sum()),
+                interventions=episode.interventions,
+                weights_version=int(episode.weights_version[-1]),
+            )
+            self._log(summary, episode.index, steps, waited_s=0.0)
 
     def _is_enough(self, index: int, steps: int, episodes: int) -> bool:
         if self._phase.name == "finetune":

@@ -144,10 +144,11 @@ def node(name: str, config: RobotConfig, is_realtime: bool) -> NudgeNode:
     return SimCameraNode(links, camera, scene, fovy_rad, cameras.image_size, cameras.raw_size, cameras.rate_hz)
 
 
-def ros_robot(config: RobotConfig, is_realtime: bool) -> RosRobot:
+def ros_robot(config: RobotConfig, is_realtime: bool, has_truth: bool) -> RosRobot:
+    """Return the robot over ROS 2; `has_truth` for the judge of an evaluation in simulation only."""
     from robot.nodes.port import RosRobot
 
-    return RosRobot(graph(config, is_realtime), action_map(config), config.cameras.names, has_truth=True)
+    return RosRobot(graph(config, is_realtime), action_map(config), config.cameras.names, has_truth)
 
 
 def base_policy(config: RobotConfig, run: Path) -> BasePolicy:

@@ -49,11 +49,14 @@ def phases(this: Run, session: Session) -> dict[str, Callable[[], dict[str, Any]
 
 def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
+    if arguments.resume and arguments.run is None:
+        raise ConfigError("Say which run to go on with: nudge demo --resume --run DIR")
     this = open_run(arguments, "demo", base=quick(RunConfig()) if arguments.quick else None)
     finished = {line["phase"] for line in this.lines("phases")}
     if finished and not arguments.resume:
         raise ConfigError(f"{this.path} already holds a run; add --resume to go on, or name another --run.")
     with Session(this, arguments.realtime) as session:
+        session.go_on = "demo --resume"
         _say(f"run {this.path}, seed {this.config.task.seed}, ROS domain {session.domain_id}")
         for name, play in phases(this, session).items():
             if name in finished:

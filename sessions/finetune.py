@@ -8,6 +8,7 @@ from typing import Any
 
 from robot.errors import ConfigError
 from robot.store import StoreReader
+from robot.types import Source
 from sessions.build import base_policy, robot_spec
 from sessions.result import tell
 from sessions.run import Run, open_run
@@ -17,19 +18,19 @@ from sessions.session import Session
 def finetune(this: Run, session: Session) -> dict[str, Any]:
     """Play and learn until the online store holds the configured number of steps; returns what came of it."""
     started = time.monotonic()
-    steps = this.config.training.total_steps
-    lines = session.play("finetune", total_steps=steps)
-    updates = this.lines("learner")[-1]["updates"] if this.lines("learner") else 0
-    robot_steps = sum(line["steps"] for line in lines)
+    session.play("finetune", total_steps=this.config.training.total_steps)
+    store = StoreReader.open(this.store("online"))
+    episodes = [store.episode(index) for index in range(len(store))]
+    robot_steps = sum(episode.length for episode in episodes)
     return {
         "phase": "finetune",
-        "what": f"residual finetuned over {len(lines)} episodes",
+        "what": f"residual finetuned over {len(episodes)} episodes",
         "seed": this.config.task.seed,
-        "episodes": len(lines),
+        "episodes": len(episodes),
         "robot_steps": robot_steps,
-        "updates": updates,
-        "interventions": sum(line["interventions"] for line in lines),
-        "human_share": sum(line["human_steps"] for line in lines) / max(1, robot_steps),
+        "updates": this.lines("learner")[-1]["updates"],
+        "interventions": sum(episode.interventions for episode in episodes),
+        "human_share": sum(int((e.source == Source.HUMAN).sum()) for e in episodes) / max(1, robot_steps),
         "wall_s": time.monotonic() - started,
     }
 

@@ -36,11 +36,12 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    log_start: int = 0
 
-    def tail(self, lines: int = 3) -> str:
-        """Return the last lines of its log, on one line."""
-        text = self.log.read_text(errors="replace").strip().splitlines()
-        return " | ".join(text[-lines:]).rstrip(".") or "its log is empty"
+    def last_words(self) -> str:
+        """Return the last line that it wrote itself to its log, which may hold lines of earlier sessions."""
+        own = self.log.read_bytes()[self.log_start :].decode(errors="replace").strip().splitlines()
+        return own[-1].rstrip(".") if own else "it wrote nothing to its log"
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Processes:
         log = self.logs / f"{name}.log"
         environment = os.environ | _ONE_THREAD | self.environment | {"NUDGE_PARENT": str(os.getpid())}
         with log.open("ab") as output:
+            log_start = output.tell()
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -72,7 +74,7 @@ class Processes:
                 cwd=Path(__file__).resolve().parent.parent,
                 start_new_session=True,  # Ctrl-C reaches the session alone, which then ends its children in order
             )
-        child = Child(name, process, log)
+        child = Child(name, process, log, log_start)
         self.children.append(child)
         return child
 
@@ -81,7 +83,7 @@ class Processes:
         for child in self.children:
             code = child.process.poll()
             if code is not None and child not in expected_to_end:
-                raise RobotError(f"{child.name} {how_it_ended(code)}: {child.tail()} (see {child.log}).")
+                raise RobotError(f"{child.name} {how_it_ended(code)}: {child.last_words()} (see {child.log}).")
 
     def stop(self, *which: Child) -> None:
         """End these children, or all: SIGTERM together, SIGKILL after a grace; may be called twice."""

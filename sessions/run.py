@@ -33,7 +33,16 @@ class Tail:
             text = file.read()
         complete = text[: text.rfind(b"\n") + 1]
         self._offset += len(complete)
-        return [json.loads(line) for line in complete.splitlines()]
+        return [parsed for line in complete.splitlines() if (parsed := _parsed(line)) is not None]
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """Return a line's content; None for one that a crash tore."""
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +67,10 @@ class Run:
 
     def log(self, metric: str, line: dict[str, Any]) -> None:
         """Append one JSON line to `metrics/<metric>.jsonl`."""
-        with (self.path / "metrics" / f"{metric}.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        path = self.path / "metrics" / f"{metric}.jsonl"
+        is_torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+        with path.open("a") as file:
+            file.write(("\n" if is_torn else "") + json.dumps(line) + "\n")
 
     def tail(self, metric: str) -> Tail:
         """Return a reader of the lines of a metric, from its first on."""
@@ -75,19 +86,26 @@ class Run:
 
     def save_config(self) -> None:
         """Write `config.yaml`, the part of it that nodes read, and the safety limits on their own."""
-        self.config_file.write_text(to_yaml(self.config))
+        _replace(self.config_file, to_yaml(self.config))
         names = [field.name for field in dataclasses.fields(RobotConfig)]
         robot = RobotConfig(**{name: getattr(self.config, name) for name in names})
-        self.robot_file.write_text(to_yaml(robot))
-        (self.path / "safety.yaml").write_text(to_yaml(self.config.safety))
+        _replace(self.robot_file, to_yaml(robot))
+        _replace(self.path / "safety.yaml", to_yaml(self.config.safety))
 
 
 GOES_ON = frozenset({"pretrain", "finetune", "evaluate", "replay"})
 """Verbs that need a run directory that is already there."""
 
 
-MAY_MOVE = ("training.total_steps", "training.checkpoint_every", "training.mirror.")
-"""Learning settings that a run may change on its way: they do not touch what is learnt from a step."""
+MAY_MOVE = (
+    "training.total_steps",
+    "training.checkpoint_every",
+    "training.mirror.",
+    "session.",
+    "operator.",
+    "safety.",
+)
+"""What a run may change on its way; as long as nothing has been learnt, how to learn may change as well."""
 
 
 def require_run(path: Path | None, verb: str) -> None:
@@ -111,6 +129,8 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         require_run(arguments.run, verb)
     saved = path / "config.yaml"
     if saved.exists():
+        if not saved.read_text().strip():
+            raise ConfigError(f"{saved} is empty; put the run's config back, or name another --run.")
         base = load(RunConfig, saved)
     config = load(RunConfig, arguments.config, arguments.overrides, base=base)
     if arguments.seed is not None:
@@ -123,12 +143,19 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         raise ConfigError(
             f"The run directory {path} cannot be written ({error.strerror}); name another with --run."
         ) from error
-    if (path / "learner").exists() and base is not None:
-        _refuse_other_learning(path, base, config)
+    if base is not None and any(path.glob("*.zarr")):
+        _refuse_another_run(path, base, config)
     run = Run(path, config, lock)
     run.save_config()
     arguments.run = path
     return run
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 def _lock(path: Path, verb: str) -> FileLock:
@@ -143,13 +170,13 @@ def _lock(path: Path, verb: str) -> FileLock:
     return lock
 
 
-def _refuse_other_learning(path: Path, before: RunConfig, now: RunConfig) -> None:
-    """Raise ConfigError where the learner of a run would not be the same any more."""
+def _refuse_another_run(path: Path, before: RunConfig, now: RunConfig) -> None:
+    """Raise ConfigError where `now` would make the data of a run another robot's, task's or learner's."""
+    movable = MAY_MOVE if (path / "learner").exists() else (*MAY_MOVE, "training.", "bc.")
     old, new = (flat_values(config) for config in (before, now))
     for key, value in new.items():
-        is_learning = key.startswith(("training.", "bc.")) and not key.startswith(MAY_MOVE)
-        if is_learning and value != old[key]:
+        is_derived = key == "training.seed"  # follows task.seed, which is named instead
+        if value != old[key] and not is_derived and not key.startswith(movable):
             raise ConfigError(
-                f"{key} was {old[key]} when the learner of {path} began and cannot become {value}; "
-                "leave it, or name another --run."
+                f"{key} was {old[key]} when {path} began and cannot become {value}; leave it, or name another --run."
             )

@@ -40,6 +40,8 @@ class Session:
         self._domain: Domain | None = None
         self._children = Processes(run.path / "logs")
         self.joined = _running_graph(run, is_realtime)
+        self.go_on = ""
+        """Verb that goes on after a failure; empty for that of the phase."""
 
     def __enter__(self) -> Session:
         refuse_collisions()
@@ -93,12 +95,11 @@ class Session:
         if phase == "finetune":
             learner = self._children.start("learner", "sessions.learner", "--run", path)
         actor = self._start("actor", "sessions.actor", phase, "--run", path, "--episodes", str(episodes))
-        try:
-            self._follow(actor, learner, phase, total_steps or episodes, is_steps=total_steps > 0)
-            if learner is not None:
-                self._wait(learner, "the learner finishes its updates")
-        finally:
-            self._children.stop(actor, *([learner] if learner is not None else []))
+        # when this fails the session ends, and with it every process at once: no stop here, it would add its grace
+        self._follow(actor, learner, phase, total_steps or episodes, is_steps=total_steps > 0)
+        if learner is not None:
+            self._wait(learner, "the learner finishes its updates")
+        self._children.stop(actor, *([learner] if learner is not None else []))
         return self.lines(phase)
 
     def lines(self, phase: str) -> list[dict[str, Any]]:
@@ -138,16 +139,18 @@ class Session:
                 raise RobotError(f"Waited too long until {what}; see {child.log}.")
             time.sleep(POLL_S)
         if child.process.returncode != 0:
-            raise RobotError(f"{child.name} {how_it_ended(child.process.returncode)}: {child.tail()}")
+            raise RobotError(f"{child.name} {how_it_ended(child.process.returncode)}: {child.last_words()}")
 
     def _obituary(self, actor: Child, phase: str) -> str:
         how = how_it_ended(actor.process.returncode)
         is_full = shutil.disk_usage(self._run.path).free < FULL_BYTES
-        why = f"the disk of {self._run.path} is full; free some space" if is_full else actor.tail()
+        why = f"the disk of {self._run.path} is full; free some space" if is_full else actor.last_words()
         return f"The actor {how}: {why}. The arm holds. {self._kept(phase)}"
 
     def _kept(self, phase: str) -> str:
-        verb = {"record": "record", "finetune": "finetune --resume"}.get(phase, "demo --resume")
+        verb = self.go_on or {"record": "record", "finetune": "finetune --resume"}.get(
+            phase, f"evaluate --policy {phase.removeprefix('evaluate_')}"
+        )
         return f"Every acknowledged step is kept; go on with: nudge {verb} --run {self._run.path}"
 
 
@@ -182,7 +185,10 @@ def _running_graph(run: Run, is_realtime: bool) -> dict[str, str] | None:
     """Return the environment of a graph that `nudge up` holds for this run, if it is alive."""
     if not _up_file(run).exists():
         return None
-    up = json.loads(_up_file(run).read_text())
+    try:
+        up = json.loads(_up_file(run).read_text())
+    except json.JSONDecodeError:
+        raise RobotError(f"{_up_file(run)} is damaged; end nudge up if it runs, and delete the file.") from None
     try:
         os.kill(up["pid"], 0)
     except ProcessLookupError:

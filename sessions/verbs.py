@@ -35,8 +35,8 @@ class Verb:
 
 def _count(text: str) -> int:
     number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1; found {number}")
+    if not 1 <= number <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"must lie in [1, 1000000]; found {number}")
     return number
 
 
@@ -131,7 +131,7 @@ VERBS: dict[str, Verb] = {
         ("nudge up --realtime",),
         _up,
         has_json=False,
-        go_on="nudge up",
+        go_on="nudge up --run {run}",
     ),
     "record": Verb(
         "sessions.record",

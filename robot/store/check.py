@@ -61,7 +61,9 @@ def _check_counts(tables: Tables) -> list[str]:
     if stated != tables.schema.spec.digest():
         problems.append(f"The spec's digest is {tables.schema.spec.digest()}, and the attributes say {stated}.")
     if (tables.path / JOURNAL).exists():
-        problems.append("A journal of a running or dead session is there; `repair` turns it into an episode.")
+        problems.append(
+            "A journal is there: of a running session, or of a dead one; the next session makes it an episode."
+        )
     ends = tables.ends()
     if np.any(np.diff(ends, prepend=0) < 1):
         problems.append("meta/episode_ends does not grow with every episode.")

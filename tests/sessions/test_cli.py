@@ -73,7 +73,7 @@ def test_an_unknown_verb_gets_the_near_match_and_status_2() -> None:
         (("demo", "--sed", "1"), "'--sed' is no option of nudge demo. Did you mean '--seed'"),
         (("demo", "seed"), "a setting is written key=value; found 'seed'"),
         (("demo", "--seed", "-1"), "must lie in"),
-        (("record", "--episodes", "0"), "must be at least 1; found 0"),
+        (("record", "--episodes", "0"), "must lie in [1, 1000000]; found 0"),
         (("record", "--episodes", "many"), "invalid whole number value: 'many'"),
         (("store", "drop"), "invalid choice"),
     ],

@@ -202,10 +202,42 @@ def test_a_run_where_another_command_is_at_work_is_refused_and_left_as_it_is(
 
 def test_what_a_learner_began_with_cannot_change_on_the_way(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     Run(tmp_path, RunConfig()).save_config()
+    _record_one_step(tmp_path / "demos.zarr", RunConfig())
     (tmp_path / "learner").mkdir()
     before = (tmp_path / "config.yaml").read_text()
     said = _refusal(capsys, "finetune", "--resume", "training.sampler.batch=128", "--run", str(tmp_path))
     assert "training.sampler.batch was 256" in said
     assert (tmp_path / "config.yaml").read_text() == before
     longer = ("training.total_steps=9000", "--run", str(tmp_path))
-    assert "There is no store" in _refusal(capsys, "finetune", "--resume", *longer)
+    assert "There is no base policy" in _refusal(capsys, "finetune", "--resume", *longer)
+
+
+@pytest.mark.parametrize("change", [("--seed", "5"), ("cameras.names=[front]",), ("sim.friction=0.9",)])
+def test_no_command_makes_a_run_another_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, change: tuple[str, ...]
+) -> None:
+    Run(tmp_path, RunConfig()).save_config()
+    _record_one_step(tmp_path / "demos.zarr", RunConfig())
+    before = (tmp_path / "config.yaml").read_text()
+    for verb in ("record", "evaluate", "replay"):
+        assert "name another --run" in _refusal(capsys, verb, "--run", str(tmp_path), *change)
+    assert (tmp_path / "config.yaml").read_text() == before
+
+
+def test_an_empty_config_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("")
+    assert "config.yaml is empty" in _refusal(capsys, "evaluate", "--run", str(tmp_path))
+
+
+def test_a_demo_is_resumed_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nudge demo --resume --run DIR" in _refusal(capsys, "demo", "--resume")
+
+
+def test_a_line_that_a_crash_tore_costs_no_other(tmp_path: Path) -> None:
+    run = Run(tmp_path, RunConfig())
+    run.log("episodes", {"index": 0})
+    with (tmp_path / "metrics" / "episodes.jsonl").open("a") as file:
+        file.write('{"ind')
+    assert run.lines("episodes") == [{"index": 0}]
+    run.log("episodes", {"index": 1})
+    assert run.lines("episodes") == [{"index": 0}, {"index": 1}]
