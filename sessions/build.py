@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.actions import ActionMap
-from robot.errors import ConfigError
+from robot.errors import ConfigError, StoreError
 from robot.mux import CommandMux
 from robot.observe import observation_spec
 from robot.safety import Governor
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # rclpy and torch are loaded only by the processes that need 
     from robot.local import LocalRobot
     from robot.nodes.base import Graph, NudgeNode
     from robot.nodes.port import RosRobot
+    from robot.store import StoreReader
 
 PHASES = {"record": 0, "finetune": 200_000, "evaluate": 800_000}
 """First episode seed of each phase, relative to a million times the run's seed."""
@@ -149,6 +150,24 @@ def ros_robot(config: RobotConfig, is_realtime: bool, has_truth: bool) -> RosRob
     from robot.nodes.port import RosRobot
 
     return RosRobot(graph(config, is_realtime), action_map(config), config.cameras.names, has_truth)
+
+
+def sound_store(path: Path, spec: RobotSpec) -> StoreReader:
+    """Open a store to learn from or to replay, after a look at all of it.
+
+    Raises:
+        StoreError: it is missing, of another robot, or damaged.
+    """
+    from robot.store import StoreReader, check
+
+    reader = StoreReader.open(path, spec)
+    try:
+        problems = [problem for problem in check(path) if not problem.startswith("A journal")]
+    except ValueError as error:
+        problems = [f"a chunk cannot be read ({error})"]
+    if problems:
+        raise StoreError(f"The store {path} is damaged: {problems[0].rstrip('.')}. See nudge store info {path}.")
+    return reader
 
 
 def base_policy(config: RobotConfig, run: Path) -> BasePolicy:

@@ -7,6 +7,7 @@ import errno
 import importlib
 import importlib.metadata
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -152,7 +153,14 @@ def _stopped(verb: Verb, arguments: argparse.Namespace) -> str:
     run = getattr(arguments, "run", None)
     if not go_on or ("{run}" in go_on and run is None):
         return "Stopped."
-    return f"Stopped; what was acknowledged is kept. Go on with: {go_on.format(run=run)}"
+    return f"Stopped; what was acknowledged is kept. Go on with: {_callable(go_on.format(run=run))}"
+
+
+def _callable(command: str) -> str:
+    """Return a command of ours as this shell can call it: after `make demo` there may be no nudge on the path."""
+    called = Path(sys.argv[0])
+    is_hidden = called.name == "nudge" and shutil.which("nudge") is None
+    return command.replace("nudge", str(called), 1) if is_hidden else command
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

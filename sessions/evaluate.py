@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+from robot.errors import ConfigError
 from sessions.build import base_policy
 from sessions.result import tell
 from sessions.run import Run, open_run
@@ -55,6 +56,8 @@ def clear_old(this: Run, policy: str) -> None:
 def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "evaluate")
     base_policy(this.config, this.path)
+    if arguments.policy == "final" and not (this.path / "weights").is_dir():
+        raise ConfigError(f"Nothing is finetuned in {this.path}; do it with: nudge finetune --run {this.path}")
     clear_old(this, arguments.policy)
     episodes = arguments.episodes or this.config.session.evaluation_episodes
     with Session(this, arguments.realtime) as session:

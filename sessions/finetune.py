@@ -9,7 +9,7 @@ from typing import Any
 from robot.errors import ConfigError
 from robot.store import StoreReader
 from robot.types import Source
-from sessions.build import base_policy, robot_spec
+from sessions.build import base_policy, robot_spec, sound_store
 from sessions.result import tell
 from sessions.run import Run, open_run
 from sessions.session import Session
@@ -41,13 +41,15 @@ def check_ready(this: Run, is_resume: bool) -> None:
     Raises:
         StoreError, ConfigError: one sentence about what is missing or in the way.
     """
-    StoreReader.open(this.store("demos"), robot_spec(this.config))
+    sound_store(this.store("demos"), robot_spec(this.config))
     base_policy(this.config, this.path)
     online = this.store("online")
     if online.exists() and not is_resume:
         raise ConfigError(
             f"{online} already holds a finetuning session: add --resume to go on with it, or name another --run."
         )
+    if online.exists():
+        sound_store(online, robot_spec(this.config))
 
 
 def run(arguments: argparse.Namespace) -> int:

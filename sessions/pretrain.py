@@ -7,8 +7,7 @@ import time
 from typing import Any
 
 from robot.errors import ConfigError
-from robot.store import StoreReader
-from sessions.build import robot_spec
+from sessions.build import robot_spec, sound_store
 from sessions.progress import Progress
 from sessions.result import tell
 from sessions.run import Run, open_run
@@ -19,7 +18,7 @@ def pretrain(this: Run) -> dict[str, Any]:
     from policies.bc import train_base
 
     started = time.monotonic()
-    store = StoreReader.open(this.store("demos"), robot_spec(this.config))
+    store = sound_store(this.store("demos"), robot_spec(this.config))
     episodes = [store.episode(index) for index in range(len(store))]
     config = this.config.bc
     with Progress("pretrain", total=config.updates) as progress:

@@ -10,7 +10,7 @@ from typing import Any
 
 from robot.errors import StoreError
 from robot.replay import ReplayResult, replay_episode
-from robot.store import Episode, StoreReader
+from robot.store import Episode
 from sessions import build
 from sessions.result import tell
 from sessions.run import Run, open_run
@@ -26,7 +26,7 @@ def choose(this: Run, store: Path | None, index: int | None) -> tuple[Path, Epis
         StoreError: there is no such store or episode.
     """
     path = store or next((this.store(name) for name in STORES if this.store(name).exists()), this.store("demos"))
-    reader = StoreReader.open(path, build.robot_spec(this.config))
+    reader = build.sound_store(path, build.robot_spec(this.config))
     count = len(reader)
     if index is None:
         successes = [i for i in range(count) if reader.episode(i).is_success]

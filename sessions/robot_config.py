@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from drivers.mujoco_model import SimConfig
+from robot.actions import ActionMap
 from robot.arm_server import ArmServerConfig
 from robot.errors import ConfigError
 from robot.impedance import ImpedanceConfig
@@ -67,6 +69,9 @@ class RobotConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        ActionMap(self.control.axes, self.control.scale, self.control.q_home)  # says what does not fit
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.control.arm):
+            raise ConfigError(f"control.arm names topics: letters, digits and _ only; found {self.control.arm!r}.")
         scale = dict(zip(self.control.axes, self.control.scale, strict=False))
         person = self.operator
         for name, found, other, wanted in (

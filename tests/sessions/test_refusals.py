@@ -241,3 +241,21 @@ def test_a_line_that_a_crash_tore_costs_no_other(tmp_path: Path) -> None:
     assert run.lines("episodes") == [{"index": 0}]
     run.log("episodes", {"index": 1})
     assert run.lines("episodes") == [{"index": 0}, {"index": 1}]
+
+
+def test_a_store_that_lacks_data_is_not_learnt_from(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    _record_one_step(tmp_path / "demos.zarr", RunConfig())
+    for chunk in (tmp_path / "demos.zarr" / "data" / "action").glob("c*"):
+        chunk.unlink()
+    for verb in ("pretrain", "finetune", "replay"):
+        said = _refusal(capsys, verb, "--run", str(tmp_path))
+        assert "demos.zarr is damaged: data/action: chunk 0 is missing" in said
+
+
+def test_settings_that_fit_no_robot_are_refused_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert "No action axis 'qq'" in _refusal(capsys, "record", "control.axes=[x,y,z,qq]", "--run", str(run))
+    assert "control.arm names topics" in _refusal(capsys, "record", "control.arm=a b", "--run", str(run))
+    assert not run.exists()
