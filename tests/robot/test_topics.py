@@ -134,7 +134,7 @@ def nodes() -> Iterator[dict[str, NudgeNode]]:
         try:
             for name in build.node_names(config):
                 found[name] = build.node(name, config, is_realtime=False)
-            found["actor"] = build.ros_robot(config, is_realtime=False)
+            found["actor"] = build.ros_robot(config, is_realtime=False, has_truth=True)
             yield found
         finally:
             for node in found.values():
