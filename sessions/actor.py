@@ -16,10 +16,9 @@ from robot.loop import EpisodeSummary, HoldPolicy, run_episode
 from robot.store import Episode, StoreReader, StoreSettings, StoreWriter
 from robot.types import Source
 from sessions import build
-from sessions.config import digest, load
+from sessions.config import digest
 from sessions.processes import die_with_parent
 from sessions.run import Run
-from sessions.run_config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ def main() -> int:
     from robot.nodes.base import ros
 
     try:
-        run = Run(arguments.run, load(RunConfig, arguments.run / "config.yaml"))
+        run = Run.read(arguments.run)
         with ros():
             Actor(run, PHASES[arguments.phase], arguments.realtime).play(arguments.episodes)
         return 0

@@ -11,10 +11,8 @@ from pathlib import Path
 from policies.checkpoint import FILE
 from policies.training import run_learner
 from robot.errors import NudgeError
-from sessions.config import load
 from sessions.processes import die_with_parent
 from sessions.run import Run
-from sessions.run_config import RunConfig
 
 
 def main() -> int:
@@ -25,7 +23,7 @@ def main() -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        run = Run(arguments.run, load(RunConfig, arguments.run / "config.yaml"))
+        run = Run.read(arguments.run)
         checkpoint = run.path / "learner"
         run_learner(
             run.store("demos"),

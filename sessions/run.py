@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -57,6 +58,11 @@ class Run:
         for name in ("logs", "metrics", "evaluation"):
             (self.path / name).mkdir(parents=True, exist_ok=True)
 
+    @staticmethod
+    def read(path: Path) -> Run:
+        """Return the run at `path` with the configuration saved there, as the processes of a session see it."""
+        return Run(path, load(RunConfig, path / "config.yaml"))
+
     @property
     def config_file(self) -> Path:
         return self.path / "config.yaml"
@@ -68,9 +74,12 @@ class Run:
     def log(self, metric: str, line: dict[str, Any]) -> None:
         """Append one JSON line to `metrics/<metric>.jsonl`."""
         path = self.path / "metrics" / f"{metric}.jsonl"
-        is_torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-        with path.open("a") as file:
-            file.write(("\n" if is_torn else "") + json.dumps(line) + "\n")
+        with path.open("ab+") as file:
+            is_torn = False
+            if file.tell() > 0:
+                file.seek(-1, os.SEEK_END)
+                is_torn = file.read(1) != b"\n"
+            file.write((b"\n" if is_torn else b"") + json.dumps(line).encode() + b"\n")
 
     def tail(self, metric: str) -> Tail:
         """Return a reader of the lines of a metric, from its first on."""
