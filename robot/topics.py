@@ -39,10 +39,20 @@ _ROWS = (
     Topic("current_twist", "geometry_msgs/msg/TwistStamped", "arm", "arm", 100),
     Topic("external_wrench", "geometry_msgs/msg/WrenchStamped", "arm", "arm", 100),
     Topic("arm/status", "diagnostic_msgs/msg/DiagnosticStatus", "arm", "arm", 10, is_latched=True),
+    # which target was followed, and how long after its stamp the control tick took it; real time only
+    Topic("arm/executed", "sensor_msgs/msg/JointState", "arm", "arm", 10),
     Topic("target_pose", "geometry_msgs/msg/PoseStamped", "arm", "mux", 10),
+    # what a client of the CRISP controllers may send beside a target pose
+    Topic("target_joint", "sensor_msgs/msg/JointState", "arm", "client", 50),
+    Topic("target_stiffness", "std_msgs/msg/Float64MultiArray", "arm", "client"),
+    Topic("target_wrench", "geometry_msgs/msg/WrenchStamped", "arm", "client", 50),
     # axes: executed action, normalised; buttons: source, safety reasons
     Topic("intervention", "sensor_msgs/msg/Joy", "arm", "mux", 10),
     Topic("mode", "std_msgs/msg/String", "arm", "mux", is_latched=True),
+    # message: the mode; values: why the last motion was stopped, since when, and what forbids motion now
+    Topic("mux/status", "diagnostic_msgs/msg/DiagnosticStatus", "arm", "mux", 10, is_latched=True),
+    # how long after the decision's stamp the mux received it and sent the target on; real time only
+    Topic("mux/timing", "sensor_msgs/msg/JointState", "arm", "mux", 10),
     Topic("policy/target_pose", "geometry_msgs/msg/PoseStamped", "arm", "actor", 10),
     Topic("policy/action", "std_msgs/msg/Float64MultiArray", "arm", "actor", 10),
     # a named vector: episode, step, base action, residual, chunk phase, weights version
@@ -54,6 +64,9 @@ _ROWS = (
     Topic("teleop/engaged", "std_msgs/msg/Bool", "arm", "teleop", 50),
     Topic("reset/target_pose", "geometry_msgs/msg/PoseStamped", "arm", "reset", 10),
     Topic("reset/state", "std_msgs/msg/String", "arm", "reset", is_latched=True),
+    Topic("gripper/command", "std_msgs/msg/Float64MultiArray", "arm", "client", 10),
+    Topic("gripper/joint_states", "sensor_msgs/msg/JointState", "arm", "gripper", 30),
+    Topic("recorder/state", "std_msgs/msg/String", "arm", "recorder", is_latched=True),
     Topic("tracker/socket_pose", "geometry_msgs/msg/PoseStamped", "arm", "arm", 30),
     Topic("e_stop", "std_msgs/msg/Bool", "arm", "person", is_latched=True),
     # a named vector of floats
@@ -61,6 +74,10 @@ _ROWS = (
     Topic("color/image_raw", "sensor_msgs/msg/Image", "camera", "camera", 30),
     Topic("color/camera_info", "sensor_msgs/msg/CameraInfo", "camera", "camera", 30),
     Topic("policy/image", "sensor_msgs/msg/Image", "camera", "camera", 30),
+    # capture stamp and, as frame_id, a digest of the picture: what tells a frozen camera at little cost; real time only
+    Topic("policy/pulse", "std_msgs/msg/Header", "camera", "camera", 30),
+    # stamp: now; frame_id: the node's name in the graph, with a "-" before it when it leaves in order; real time only
+    Topic("heartbeat", "std_msgs/msg/Header", "arm", "every node", 20),
     Topic("ready", "std_msgs/msg/String", "arm", "every node", is_latched=True),
     Topic("/clock", "rosgraph_msgs/msg/Clock", "global", "arm"),
     Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "global", "every node", 1),

@@ -112,6 +112,31 @@ class Decision:
     weights_version: int = NO_VERSION
 
 
+UNKNOWN_NS = 0
+"""Stamp of a moment that nobody has told."""
+
+
+@dataclass(frozen=True)
+class StepTiming:
+    """When the parts of a step happened, on the clock of its stamps [ns]; UNKNOWN_NS where nobody has told.
+
+    Attributes:
+        captured_ns: capture of the oldest stream of the observation that the decision was made on.
+        observed_ns: that observation was put together.
+        decided_ns: the policy's command left the actor; the command's own stamp.
+        commanded_ns: the mux let the target through.
+        executed_ns: the first control tick that followed the target.
+        late_ns: by how much the tick of the control period came after its deadline.
+    """
+
+    captured_ns: int = UNKNOWN_NS
+    observed_ns: int = UNKNOWN_NS
+    decided_ns: int = UNKNOWN_NS
+    commanded_ns: int = UNKNOWN_NS
+    executed_ns: int = UNKNOWN_NS
+    late_ns: int = 0
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one control period did, as the robot reports it.
@@ -125,6 +150,8 @@ class Outcome:
         reasons: bits of `robot.safety.Reason` for every change that safety made.
         stream_stamps_ns: capture time of each stream of `observation`.
         truth_success: the judge's verdict; None outside simulation. Never shown to a policy.
+        is_aborted: a person, a fault or a lost link stopped the episode; `cause` says in one sentence what did.
+        timing: when the parts of this step happened.
     """
 
     observation: Observation
@@ -136,6 +163,8 @@ class Outcome:
     stream_stamps_ns: dict[str, int] = field(default_factory=dict)
     truth_success: bool | None = None
     is_aborted: bool = False
+    cause: str = ""
+    timing: StepTiming = field(default_factory=StepTiming)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ try:
 except (ImportError, AttributeError):  # a ROS 2 distribution before it had one
     EventsExecutor = None
 
-COMING_AND_GOING = frozenset({"actor", "person", "every node"})
+COMING_AND_GOING = frozenset({"actor", "client", "gripper", "person", "recorder", "every node"})
 """Publishers that a graph works without, for a while."""
 
 

@@ -19,7 +19,19 @@ def publisher_qos(row: Topic, is_lockstep: bool) -> QoSProfile:
 
 
 COMMANDS = frozenset(
-    {"target_pose", "intervention", "policy/target_pose", "reset/target_pose", "teleop/twist", "teleop/joy", "e_stop"}
+    {
+        "target_pose",
+        "target_joint",
+        "target_stiffness",
+        "target_wrench",
+        "gripper/command",
+        "intervention",
+        "policy/target_pose",
+        "reset/target_pose",
+        "teleop/twist",
+        "teleop/joy",
+        "e_stop",
+    }
 )
 """Rows that are taken reliably in real time too; states and images are best effort, the newest counts."""
 
