@@ -1,0 +1,97 @@
+"""Who gets a core first: real-time scheduling for the thread that controls, lower priority for those that compute."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import sys
+
+LEVEL = 50
+"""Of a control thread: above everything ordinary, at the level of the kernel's interrupt threads."""
+NICE_LEARNER = 10
+NICE_RENDERER = 5
+SWITCH_INTERVAL_S = 0.0005
+"""How long another Python thread of the process may keep a control thread waiting (Python's default: 0.005)."""
+LOWEST, HIGHEST = 1, 99
+"""Levels of SCHED_FIFO, sched(7)."""
+
+WHAT_TO_DO = (
+    "put the line '* - rtprio 95' into /etc/security/limits.d/nudge.conf and log in again, "
+    "or give the container --ulimit rtprio=95 --cap-add SYS_NICE"
+)
+_CAP_SYS_NICE = 23
+
+
+def raise_thread(level: int = LEVEL) -> str:
+    """Ask for SCHED_FIFO at `level` (1 to 99) for the calling thread alone, and say in a sentence what came of it.
+
+    Where `level` is not allowed, the highest allowed one is taken; where none is, the thread stays as it was. Neither
+    its children nor other threads inherit it.
+
+    Raises:
+        ValueError: `level` is not one of SCHED_FIFO's.
+    """
+    if not LOWEST <= level <= HIGHEST:
+        raise ValueError(f"A level of SCHED_FIFO lies in [{LOWEST}, {HIGHEST}]; found {level}.")
+    asked = min(level, highest_level())
+    return outcome(level, asked if asked >= LOWEST and _has_fifo(asked) else 0)
+
+
+def outcome(level: int, granted: int) -> str:
+    """Return in a sentence what came of asking for `level`; `granted` is 0 where nothing was."""
+    if granted == 0:
+        return f"Ordinary scheduling: this account may not use real-time priorities; {WHAT_TO_DO}."
+    return (
+        f"SCHED_FIFO {granted}." if granted == level else f"SCHED_FIFO {granted}: {level} is not allowed; {WHAT_TO_DO}."
+    )
+
+
+def highest_level() -> int:
+    """Return the highest SCHED_FIFO level that this process may ask for; 0 where it may ask for none.
+
+    The system may still refuse it: some containers give no real-time share at all.
+    """
+    return allowed_level(_effective_capabilities(), resource.getrlimit(resource.RLIMIT_RTPRIO)[0])
+
+
+def allowed_level(capabilities: int, limit: int) -> int:
+    """Return the highest level that CAP_SYS_NICE in `capabilities` (bits), or `limit` (RLIMIT_RTPRIO), allows."""
+    if capabilities >> _CAP_SYS_NICE & 1 or limit == resource.RLIM_INFINITY:
+        return HIGHEST
+    return max(0, min(limit, HIGHEST))
+
+
+def lower_process(nice: int) -> None:
+    """Let this process, all its threads, be no more urgent than `nice` (0 to 19); one that is lower stays so."""
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+            if os.getpriority(os.PRIO_PROCESS, int(thread)) < nice:
+                os.setpriority(os.PRIO_PROCESS, int(thread), nice)
+
+
+def steady_interpreter() -> None:
+    """Keep Python itself out of a control thread's way: shorter turns for other threads, and a garbage collector
+    that no longer walks through everything that was loaded by now."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.collect()
+    gc.freeze()
+
+
+def _has_fifo(level: int) -> bool:
+    # 0 is the calling thread, not the process; RESET_ON_FORK keeps its children ordinary
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(level))
+    except PermissionError:
+        return False
+    return True
+
+
+def _effective_capabilities() -> int:
+    """Return the capabilities of this process as bits; 0 where the system does not tell."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("CapEff:"):
+                return int(line.split()[1], 16)
+    return 0

@@ -1,0 +1,123 @@
+"""Real-time scheduling reaches the calling thread alone, and a refusal says what to do about it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from robot import priority
+
+ROOT = Path(__file__).parents[2]
+AS_NOBODY = """
+import os, resource, sys
+sys.path.insert(0, {root!r})
+from robot import priority
+resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+if os.geteuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+print(priority.raise_thread(50))
+print(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.sched_getparam(0).sched_priority)
+"""
+
+
+def _in_a_thread(call: Callable[[], None]) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+
+
+def _as_nobody() -> list[str]:
+    code = AS_NOBODY.format(root=str(ROOT))
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def _is_fifo_granted() -> bool:
+    found: list[str] = []
+    _in_a_thread(lambda: found.append(priority.raise_thread(1)))
+    return found[0].startswith("SCHED_FIFO")
+
+
+needs_fifo = pytest.mark.skipif(not _is_fifo_granted(), reason="this account may not use real-time priorities")
+
+
+@needs_fifo
+def test_the_calling_thread_alone_is_raised() -> None:
+    seen: dict[str, int] = {}
+
+    def control() -> None:
+        assert priority.raise_thread(priority.highest_level()).startswith("SCHED_FIFO")
+        seen["control"] = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+        seen["process"] = os.sched_getscheduler(os.getpid())
+        _in_a_thread(lambda: seen.update(child=os.sched_getscheduler(0)))
+
+    _in_a_thread(control)
+    assert seen == {"control": os.SCHED_FIFO, "process": os.SCHED_OTHER, "child": os.SCHED_OTHER}
+
+
+def test_who_may_not_is_told_what_to_do_and_stays_ordinary() -> None:
+    sentence, scheduling = _as_nobody()
+    assert "may not use real-time priorities" in sentence
+    assert "rtprio 95" in sentence
+    assert scheduling == f"{os.SCHED_OTHER} 0"
+
+
+def test_a_lower_level_than_asked_for_is_said() -> None:
+    assert priority.outcome(50, 50) == "SCHED_FIFO 50."
+    assert priority.outcome(50, 7).startswith("SCHED_FIFO 7: 50 is not allowed; put the line")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "limit", "level"),
+    [
+        (0, 0, 0),
+        (0, 20, 20),
+        (0, 1000, 99),
+        (1 << 23, 0, 99),
+        (0, resource.RLIM_INFINITY, 99),
+        (~(1 << 23) & 0xFFFF, 5, 5),
+    ],
+)
+def test_the_highest_level_follows_from_capability_and_limit(capabilities: int, limit: int, level: int) -> None:
+    assert priority.allowed_level(capabilities, limit) == level
+
+
+@pytest.mark.parametrize("level", [0, 100, -1])
+def test_a_level_that_does_not_exist_is_an_error(level: int) -> None:
+    with pytest.raises(ValueError, match=r"lies in \[1, 99\]"):
+        priority.raise_thread(level)
+
+
+def test_lowering_reaches_every_thread_and_never_raises() -> None:
+    code = f"""
+import os, sys, threading
+sys.path.insert(0, {str(ROOT)!r})
+from robot import priority
+go = threading.Event()
+other = threading.Thread(target=go.wait)
+other.start()
+for nice in (10, 5):
+    priority.lower_process(nice)
+    print(os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, other.native_id))
+go.set()
+"""
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.split() == [str(max(10, os.getpriority(os.PRIO_PROCESS, 0)))] * 4
+
+
+def test_the_interpreter_is_made_steady() -> None:
+    code = f"""
+import gc, sys
+sys.path.insert(0, {str(ROOT)!r})
+from robot import priority
+priority.steady_interpreter()
+print(sys.getswitchinterval() < 0.001, gc.isenabled(), gc.get_freeze_count() > 1000)
+"""
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.split() == ["True", "True", "True"]
