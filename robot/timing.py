@@ -1,0 +1,133 @@
+"""How regular a loop is and how old its data: spreads of the newest values, at a cost that a control tick can pay."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+WINDOW = 4096
+"""Values that a spread is of: at 1 kHz the last four seconds."""
+
+
+class Spread(NamedTuple):
+    """Median, 99th percentile and largest of `samples` values; NaN for none.
+
+    Percentiles are nearest-rank: the smallest value that 50 % (99 %) of the values do not exceed.
+    """
+
+    samples: int
+    p50: float
+    p99: float
+    max: float
+
+
+def spread(values: np.ndarray) -> Spread:
+    """Return the spread of `values` (N,); those that are NaN do not count."""
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    if not len(known):
+        return Spread(0, math.nan, math.nan, math.nan)
+    ranks = [math.ceil(share * len(known)) - 1 for share in (0.5, 0.99)]
+    ordered = np.partition(known, [*ranks, len(known) - 1])
+    return Spread(len(known), float(ordered[ranks[0]]), float(ordered[ranks[1]]), float(ordered[-1]))
+
+
+class Percentiles:
+    """The newest `size` values of a stream, in a ring of fixed memory. One thread adds, any may ask."""
+
+    def __init__(self, size: int = WINDOW) -> None:
+        self._ring = np.zeros(size)
+        self._size = size
+        self.count = 0
+        self.max = -math.inf
+
+    def add(self, value: float) -> None:
+        self._ring[self.count % self._size] = value
+        self.count += 1
+        if value > self.max:
+            self.max = value
+
+    def spread(self) -> Spread:
+        """Return percentiles of the newest values; `samples` and `max` are of all since the start or `reset`."""
+        if self.count == 0:
+            return Spread(0, math.nan, math.nan, math.nan)
+        newest = spread(self._ring[: min(self.count, self._size)].copy())
+        return newest._replace(samples=self.count, max=self.max)
+
+    def reset(self) -> None:
+        self.count = 0
+        self.max = -math.inf
+
+
+class PeriodMeter:
+    """Measures a loop that should run every `period_s`: call `tick` once a round.
+
+    The error of a round is how far the time since the round before is from the period, in either direction. A round
+    that begins more than half a period too late has missed its deadline; missed ones that were left out count too.
+
+        meter = PeriodMeter(0.001)
+        while running:
+            meter.tick(time.monotonic_ns())
+            ...
+        meter.errors_ms().p99, meter.missed
+    """
+
+    def __init__(self, period_s: float, size: int = WINDOW) -> None:
+        self._period_ns = round(period_s * 1e9)
+        self._errors = Percentiles(size)
+        self._last_ns = 0
+        self.missed = 0
+
+    def tick(self, now_ns: int) -> None:
+        """Take the time [ns] at which a round began, on any clock that does not jump."""
+        last_ns, self._last_ns = self._last_ns, now_ns
+        if last_ns == 0:
+            return
+        late_ns = now_ns - last_ns - self._period_ns
+        self._errors.add(abs(late_ns) * 1e-6)
+        if 2 * late_ns > self._period_ns:
+            self.missed += max(1, round(late_ns / self._period_ns))
+
+    def pause(self) -> None:
+        """The loop rests on purpose: the time until the next tick is not a period."""
+        self._last_ns = 0
+
+    @property
+    def ticks(self) -> int:
+        """Periods measured since the start or `reset`."""
+        return self._errors.count
+
+    def errors_ms(self) -> Spread:
+        """Return the spread of the period's error [ms]: percentiles of the newest rounds, the largest of all."""
+        return self._errors.spread()
+
+    @property
+    def p50_ms(self) -> float:
+        return self.errors_ms().p50
+
+    @property
+    def p99_ms(self) -> float:
+        return self.errors_ms().p99
+
+    @property
+    def max_ms(self) -> float:
+        return self.errors_ms().max
+
+    def status(self, name: str = "loop") -> dict[str, str]:
+        """Return what a node's diagnostics say of the loop `name`."""
+        errors = self.errors_ms()
+        return {
+            f"{name} period [ms]": f"{self._period_ns * 1e-6:g}",
+            f"{name} error p50 [ms]": f"{errors.p50:.3f}",
+            f"{name} error p99 [ms]": f"{errors.p99:.3f}",
+            f"{name} error max [ms]": f"{errors.max:.3f}",
+            f"{name} missed ticks": str(self.missed),
+        }
+
+    def reset(self) -> None:
+        """Forget everything measured."""
+        self._errors.reset()
+        self._last_ns = 0
+        self.missed = 0
