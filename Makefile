@@ -35,8 +35,8 @@ check: $(INSTALLED) ## lint, format, types, import fences, file fences
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/sessions/test_fences.py
 
-bench: $(INSTALLED) ## the benchmarks, one JSON line a metric; ARGS=--quick ends within a minute
-	@for bench in benchmarks/bench_*.py; do $(BIN)/python $$bench $(ARGS) || exit 1; done
+bench: $(INSTALLED) ## every benchmark; ARGS=--quick is rough and short, ARGS=--json one JSON line a metric
+	@$(BIN)/nudge bench all $(ARGS)
 
 clean: ## remove .venv and caches; runs/ stays
 	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

@@ -5,12 +5,10 @@ Counts everything of a recorded episode but its reset: control ticks, messages, 
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.measure import quick, run, tell
 from robot.env import RobotEnv
 from robot.interfaces import StepSink
 from robot.loop import EpisodeSummary, HoldPolicy, run_episode
@@ -54,26 +52,17 @@ def _episode(env: RobotEnv, sink: StepSink, config: RunConfig, index: int) -> Ep
     return run_episode(env, HoldPolicy(4), sink, build.episode_seed(config, "record", index), {})
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute")
-    is_quick = parser.parse_args().quick
-    episodes = QUICK_EPISODES if is_quick else EPISODES
+def measure(episodes: int) -> None:
+    """Tell the metric over `episodes` demonstrations each way."""
     with tempfile.TemporaryDirectory() as name:
         value, baseline = over_ros(Path(name), episodes), in_process(Path(name), episodes)
-    line = {
-        "bench": "control",
-        "metric": "lockstep_speed",
-        "value": value,
-        "unit": "x real time",
-        "baseline": baseline,
-        "ratio": value / baseline,
-        "n": episodes,
-        "command": "make bench" + (" ARGS=--quick" if is_quick else ""),
-    }
-    sys.stdout.write(json.dumps(line) + "\n")
-    return 0
+    note = "baseline: the same without ROS 2, in one process"
+    tell("lockstep", "lockstep_speed", value, "x real time", episodes, baseline=baseline, note=note)
+
+
+def main() -> None:
+    measure(QUICK_EPISODES if quick(__doc__) else EPISODES)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -114,6 +114,11 @@ def _store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, nargs="?", default=Path("runs"), help="a store, or a folder to look through")
 
 
+def _bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="control, faults, lockstep, store ...; all for every one")
+    parser.add_argument("--quick", action="store_true", help="a rough version that ends within a minute")
+
+
 VERBS: dict[str, Verb] = {
     "demo": Verb(
         "sessions.demo",
@@ -187,6 +192,15 @@ VERBS: dict[str, Verb] = {
         "Shows the stores below a folder (ls), or everything about one (info). Never changes a store.",
         ("nudge store ls runs", "nudge store info runs/peg/demos.zarr"),
         _store,
+        has_config=False,
+    ),
+    "bench": Verb(
+        "sessions.bench",
+        "measure this machine against the targets of docs/benchmarks.md",
+        "Runs a benchmark of benchmarks/ and shows its metrics, with baselines of the same run and targets.\n"
+        "Exit status 1 where a target does not hold. --json gives one line a metric.",
+        ("nudge bench control --quick", "nudge bench all --json"),
+        _bench,
         has_config=False,
     ),
 }

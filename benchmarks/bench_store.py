@@ -1,15 +1,10 @@
 """What the store costs the control loop and the disk: append, commit, reading, and the choice of image codec.
 
-    python -m benchmarks.store_append [--quick]
-
-One JSON line a metric. Images are smooth and move slowly, like rendered ones; a real camera's noise does not compress.
+Images are smooth and move slowly, like rendered ones; a real camera's noise does not compress.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +14,7 @@ import numpy as np
 from numcodecs.blosc import Blosc
 from numcodecs.zstd import Zstd
 
+from benchmarks import measure
 from robot.observe import observation_spec
 from robot.specs import RobotSpec
 from robot.store import StoreReader, StoreWriter, info
@@ -29,7 +25,6 @@ SPEC = RobotSpec(
 )
 STEPS = 60
 PERIOD_NS = 100_000_000
-COMMAND = "python -m benchmarks.store_append"
 
 
 def image(t: int, phase: float) -> np.ndarray:
@@ -79,10 +74,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def tell(metric: str, value: float, unit: str, n: int, baseline: float | None = None) -> None:
-    ratio = None if baseline is None else round(value / baseline, 4)
-    line = {"bench": "store", "metric": metric, "value": round(value, 4), "unit": unit}
-    line |= {"baseline": baseline, "ratio": ratio, "n": n, "command": COMMAND}
-    sys.stdout.write(json.dumps(line) + "\n")
+    measure.tell("store", metric, value, unit, n, baseline=baseline)
 
 
 def bench_store(path: Path, episodes: int) -> None:
@@ -123,13 +115,11 @@ def bench_codecs() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="20 episodes instead of 100")
-    episodes = 20 if parser.parse_args().quick else 100
+    episodes = 20 if measure.quick(__doc__) else 100
     with TemporaryDirectory() as folder:
         bench_store(Path(folder) / "bench.zarr", episodes)
     bench_codecs()
 
 
 if __name__ == "__main__":
-    main()
+    measure.run(main)
