@@ -13,12 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robot.errors import ConfigError
+from robot.gains import GAIN_SETS, GainSet, contact_gains, free_gains, precise_gains
 from robot.interfaces import ArmDynamics, ArmState
+from robot.joint_walls import JOINTS, JointWallConfig, JointWalls, Seven
+from robot.live_gains import LiveGains
 from robot.se3 import Pose
 from robot.settings import Settings, setting
 from robot.types import Array
 
-JOINTS = 7
 REGULARISATION = 1e-6
 """Added to J J^T so that the null space stays defined in a singular posture."""
 
@@ -27,22 +30,22 @@ REGULARISATION = 1e-6
 class ImpedanceConfig(Settings):
     """Stiffness, damping and limits of the control law; defaults suit a Panda-sized arm."""
 
-    translation_stiffness: float = setting(2000.0, "Spring between tool and target.", unit="N/m", low=0.0, high=6000.0)
-    rotation_stiffness: float = setting(
-        150.0, "Torsion spring between tool and target.", unit="Nm/rad", low=0.0, high=400.0
+    gains: str = setting("contact", "Gain set that the law starts with.", choices=GAIN_SETS)
+    free: GainSet = setting(free_gains, "Gain set for fast motion through free space.")
+    contact: GainSet = setting(contact_gains, "Gain set for work in contact.")
+    precise: GainSet = setting(precise_gains, "Gain set for exact motion with little force.")
+    gain_time_constant_s: float = setting(
+        0.1,
+        "Changes of gains, posture and feed-forward are blended in with this; 0 is at once.",
+        unit="s",
+        low=0.0,
+        high=5.0,
     )
-    damping_ratio: float = setting(1.0, "1 is critical for the apparent mass.", low=0.0, high=3.0)
     apparent_mass_kg: float = setting(
         3.0, "Mass at the tool that the damping is made for.", unit="kg", low=0.1, high=20.0
     )
     apparent_inertia: float = setting(
         0.15, "Inertia about the tool that the damping is made for.", unit="kg m^2", low=0.001, high=2.0
-    )
-    translation_clip_m: float = setting(
-        0.02, "Largest translation error per axis that the spring sees.", unit="m", low=0.001, high=0.1
-    )
-    rotation_clip_rad: float = setting(
-        0.15, "Largest rotation error per axis that the spring sees.", unit="rad", low=0.01, high=1.0
     )
     target_time_constant_s: float = setting(
         0.02, "Low-pass on the target, so that 10 Hz steps do not jerk; 0 is off.", unit="s", low=0.0, high=1.0
@@ -53,20 +56,29 @@ class ImpedanceConfig(Settings):
     nullspace_damping: float = setting(
         3.0, "Damping of motion that the tool does not feel.", unit="Nms/rad", low=0.0, high=50.0
     )
-    home: tuple[float, ...] = setting(
+    home: Seven = setting(
         (0.0, 0.08606, 0.0, -2.38745, 0.0, 2.47352, 0.785398),
         "Posture that the null space is drawn to.",
         unit="rad",
         low=-6.3,
         high=6.3,
     )
-    torque_limit_nm: tuple[float, ...] = setting(
+    walls: JointWallConfig = setting(JointWallConfig, "Joint limits.")
+    torque_limit_nm: Seven = setting(
         (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0), "The arm's torque limits.", unit="Nm", low=0.0, high=500.0
     )
     torque_margin: float = setting(0.95, "Share of the torque limits that is used.", low=0.1, high=1.0)
     torque_rate_nm_per_ms: float = setting(
         1.0, "Largest change of a joint's torque in a millisecond.", unit="Nm/ms", low=0.01, high=100.0
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        JointWalls(self.walls).check(np.array(self.home), "ImpedanceConfig.home")
+        if len(self.torque_limit_nm) != JOINTS:
+            raise ConfigError(
+                f"ImpedanceConfig.torque_limit_nm must have {JOINTS} numbers; found {self.torque_limit_nm}."
+            )
 
 
 class CartesianImpedance:
@@ -80,14 +92,16 @@ class CartesianImpedance:
     def __init__(self, config: ImpedanceConfig) -> None:
         self.config = config
         c = config
-        self._stiffness = np.repeat([c.translation_stiffness, c.rotation_stiffness], 3)
-        inertia = np.repeat([c.apparent_mass_kg, c.apparent_inertia], 3)
-        self._damping = 2.0 * c.damping_ratio * np.sqrt(self._stiffness * inertia)
-        self._clip = np.repeat([c.translation_clip_m, c.rotation_clip_rad], 3)
-        self._low = -self._clip
-        self._home = np.array(c.home)
+        self._gains = LiveGains(
+            {name: getattr(c, name) for name in GAIN_SETS},
+            c.gains,
+            np.repeat([c.apparent_mass_kg, c.apparent_inertia], 3),
+            np.array(c.home),
+            c.gain_time_constant_s,
+        )
         self._limit = c.torque_margin * np.array(c.torque_limit_nm)
         self._limits = self._limit.tolist()
+        self._walls = JointWalls(c.walls)
         self._ridge = REGULARISATION * np.eye(6)
         self._goal_pose: Pose | None = None
         self._goal = np.zeros(7)
@@ -96,27 +110,79 @@ class CartesianImpedance:
         self._torque: Array | None = None
 
     @property
+    def gains_in_use(self) -> str:
+        """Name of the gain set in use, or on the way to being so."""
+        return self._gains.name
+
+    @property
+    def wrench_bound(self) -> Array:
+        """Largest wrench (6, 2) [N, Nm] that the tool can press with at rest, [base axis, (negative, positive)]."""
+        return self._gains.wrench_bound
+
+    @property
     def steady_force_bound_n(self) -> float:
-        """Largest force [N] per base axis that the tool can press with at rest: clip times stiffness."""
-        return self.config.translation_clip_m * self.config.translation_stiffness
+        """Largest force [N] along any base axis that the tool can press with at rest."""
+        return float(self._gains.wrench_bound[:3].max())
 
     @property
     def steady_moment_bound_nm(self) -> float:
-        """Largest moment [Nm] per base axis that the tool can twist with at rest."""
-        return self.config.rotation_clip_rad * self.config.rotation_stiffness
+        """Largest moment [Nm] about any base axis that the tool can twist with at rest."""
+        return float(self._gains.wrench_bound[3:].max())
+
+    def describe(self) -> str:
+        """Return one sentence: the gain set in use and its bounds in newtons and newton metres."""
+        return self._gains.describe()
+
+    def use_gains(self, name: str) -> None:
+        """Change to the gain set `name`, blended in over `gain_time_constant_s`.
+
+        Raises:
+            ConfigError: there is no such set.
+        """
+        self._gains.use(name)
+
+    def set_stiffness(self, stiffness: Array) -> None:
+        """Change to `stiffness` (6,) [N/m, Nm/rad], blended in; damping follows, and the force bound of the gain set
+        in use keeps holding: where a spring gets stiffer its clip shrinks.
+
+        Raises:
+            ConfigError: not six numbers, or one out of range.
+        """
+        self._gains.set_stiffness(stiffness)
+
+    def set_wrench(self, wrench: Array) -> None:
+        """Add the feed-forward `wrench` (6,) [N, Nm], in the base frame, to the springs, blended in; their sum
+        stays within the bound of the gain set. `reset` takes it away.
+
+        Raises:
+            ConfigError: not six finite numbers.
+        """
+        self._gains.set_wrench(wrench)
+
+    def set_posture(self, q: Array) -> None:
+        """Draw the null space to the joint positions `q` (7,) [rad], blended in.
+
+        Raises:
+            ConfigError: not seven numbers, or one nearer to its joint limit than the wall's margin.
+        """
+        self._gains.set_posture(self._walls.check(q, "The posture"))
 
     def reset(self, torque: Array | None = None) -> None:
-        """Forget both filters. `torque` (7,) [Nm], if given, is what the arm applies now: the rate limit
-        starts from it instead of from the first torque computed."""
+        """Forget both filters, finish what is blended, and take the feed-forward wrench away. `torque` (7,) [Nm],
+        if given, is what the arm applies now: the rate limit starts from it instead of from the first torque."""
         self._torque = None if torque is None else np.array(torque, dtype=np.float64)
         self._goal_pose = None
         self._is_fresh = True
+        self._gains.reset()
 
     def torque(self, state: ArmState, dynamics: ArmDynamics, T_base_target: Pose, dt_s: float) -> Array:
         """Return the joint torques (7,) [Nm] for one control tick of `dt_s`.
 
         NaN in any input comes out as NaN; the caller must check (`robot.arm_server` does).
         """
+        gains = self._gains
+        if gains.is_blending:
+            gains.blend(dt_s)
         J = dynamics.jacobian
         tool = dynamics.T_base_tool
         self._follow(T_base_target, dt_s)
@@ -124,10 +190,16 @@ class CartesianImpedance:
         error = np.empty(6)
         error[:3] = self._filtered[:3] - tool.position
         error[3:] = rotation_error(self._filtered[3:], tool.quaternion)
-        np.minimum(np.maximum(error, self._low, out=error), self._clip, out=error)
+        np.minimum(np.maximum(error, gains.low, out=error), gains.high, out=error)
 
-        wrench = self._stiffness * error - self._damping * (J @ state.dq)
-        return self._limited(J.T @ wrench, self._nullspace(state, J) + dynamics.bias, dt_s)
+        pull = gains.stiffness * error
+        if gains.has_wrench:
+            pull = np.minimum(np.maximum(pull + gains.wrench, -gains.pull_low), gains.pull_high)
+        wrench = pull - gains.damping * (J @ state.dq)
+        rest = self._nullspace(state, J) + dynamics.bias
+        if self._walls.are_touched(state.q):
+            rest += self._walls.torque(state.q, state.dq)
+        return self._limited(J.T @ wrench, rest, dt_s)
 
     def _follow(self, target: Pose, dt_s: float) -> None:
         """Move the filtered target towards `target`, first order.
@@ -147,7 +219,7 @@ class CartesianImpedance:
     def _nullspace(self, state: ArmState, J: Array) -> Array:
         """Return the posture torque (7,) less the part that the tool would feel: (I - J^T (J J^T)^-1 J) tau."""
         c = self.config
-        posture = c.nullspace_stiffness * (self._home - state.q) - c.nullspace_damping * state.dq
+        posture = c.nullspace_stiffness * (self._gains.posture - state.q) - c.nullspace_damping * state.dq
         felt: Array = J.T @ np.linalg.solve(J @ J.T + self._ridge, J @ posture)
         return posture - felt
 

@@ -12,6 +12,7 @@ from drivers.mujoco_arm import MujocoArm
 from drivers.mujoco_model import SimConfig
 from robot import se3
 from robot.errors import ConfigError
+from robot.gains import GainSet
 from robot.impedance import CartesianImpedance, ImpedanceConfig, rotation_error
 from robot.interfaces import ArmDynamics, ArmState
 from robot.se3 import Pose
@@ -54,16 +55,17 @@ def test_the_rotation_error_is_that_of_se3():
 def test_within_the_clip_the_tool_feels_stiffness_times_error(reading):
     error = np.array([0.004, -0.003, 0.005, 0.02, -0.03, 0.04])
     target = _moved(reading[1].T_base_tool, error[:3], error[3:])
-    expected = np.repeat([FREE.translation_stiffness, FREE.rotation_stiffness], 3) * error
+    expected = np.array(FREE.contact.stiffness) * error
     np.testing.assert_allclose(_wrench(FREE, reading, target), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_beyond_the_clip_the_pull_stays_at_its_bound(reading, axis, sign):
-    config = replace(FREE, translation_clip_m=0.012)
+    clip = (0.012,) * 3 + (0.15,) * 3
+    config = replace(FREE, contact=replace(FREE.contact, clip_low=clip, clip_high=clip))
     bound = CartesianImpedance(config).steady_force_bound_n
-    assert bound == 0.012 * FREE.translation_stiffness
+    assert bound == 0.012 * 2000.0
     pull = sign * np.eye(3)[axis]
     target = _moved(reading[1].T_base_tool, 0.5 * pull)
     np.testing.assert_allclose(_wrench(config, reading, target)[:3], bound * pull, atol=0.01)
@@ -89,7 +91,7 @@ def test_motion_is_damped_against_its_direction(reading):
     state, dynamics = reading
     dq = np.linalg.pinv(dynamics.jacobian) @ np.array([0.1, 0.0, 0.0, 0.0, 0.0, 0.0])
     moving = (replace(state, dq=dq), dynamics)
-    expected = -0.1 * 2.0 * np.sqrt(FREE.translation_stiffness * FREE.apparent_mass_kg)
+    expected = -0.1 * 2.0 * np.sqrt(FREE.contact.stiffness[0] * FREE.apparent_mass_kg)
     assert _wrench(FREE, moving, dynamics.T_base_tool)[0] == pytest.approx(expected, rel=1e-3)
 
 
@@ -152,5 +154,5 @@ def test_a_pressed_table_feels_the_steady_force_bound():
 
 
 def test_a_stiffness_out_of_range_is_refused_with_its_unit():
-    with pytest.raises(ConfigError, match=r"translation_stiffness must lie in \[0.0, 6000.0\] N/m; found 9000"):
-        ImpedanceConfig(translation_stiffness=9000.0)
+    with pytest.raises(ConfigError, match=r"stiffness must lie in \[0.0, 6000.0\] N/m, Nm/rad; found 9000"):
+        GainSet(stiffness=(9000.0,) * 6)

@@ -1,0 +1,121 @@
+"""Named gain sets of the impedance law; each states the force that it can press with at rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot.errors import ConfigError
+from robot.settings import Settings, setting
+from robot.types import Array
+
+AXES = ("x", "y", "z", "rx", "ry", "rz")
+GAIN_SETS = ("free", "contact", "precise")
+MAX_STIFFNESS = (6000.0, 6000.0, 6000.0, 400.0, 400.0, 400.0)
+"""Largest stiffness [N/m, Nm/rad] that is taken; below it the law is stable at 500 Hz on a Panda-sized arm."""
+MAX_CLIP = (0.1, 0.1, 0.1, 1.0, 1.0, 1.0)
+"""Longest stretch [m, rad] of the spring that is taken."""
+
+Six = tuple[float, float, float, float, float, float]
+
+
+def check_stiffness(stiffness: Array | tuple[float, ...], owner: str) -> Array:
+    """Return `stiffness` as an array (6,).
+
+    Raises:
+        ConfigError: it has not six numbers, or one is out of its axis' range.
+    """
+    k = np.array(stiffness, dtype=np.float64)
+    if k.shape != (6,):
+        raise ConfigError(f"{owner} must have six numbers, {' '.join(AXES)}; found shape {k.shape}.")
+    _check_range(owner, k, np.zeros(6), np.array(MAX_STIFFNESS), ("N/m", "Nm/rad"))
+    return k
+
+
+def _check_range(owner: str, values: Array, low: Array, high: Array, units: tuple[str, str]) -> None:
+    for i, axis in enumerate(AXES):
+        if not low[i] <= values[i] <= high[i]:  # also refuses NaN
+            raise ConfigError(
+                f"{owner} of {axis} must lie in [{low[i]:g}, {high[i]:g}] {units[i // 3]}; found {values[i]:g}."
+            )
+
+
+@dataclass(frozen=True)
+class GainSet(Settings):
+    """Springs and their limits along x y z and about x y z of the base frame."""
+
+    stiffness: Six = setting(
+        (2000.0, 2000.0, 2000.0, 150.0, 150.0, 150.0),
+        "Springs between tool and target.",
+        unit="N/m, Nm/rad",
+        low=0.0,
+        high=6000.0,
+    )
+    damping_ratio: Six = setting((1.0,) * 6, "1 is critical for the apparent mass.", low=0.0, high=3.0)
+    clip_low: Six = setting(
+        (0.02, 0.02, 0.02, 0.15, 0.15, 0.15),
+        "Longest stretch of the spring that pulls towards negative.",
+        unit="m, rad",
+        low=0.0005,
+        high=1.0,
+    )
+    clip_high: Six = setting(
+        (0.02, 0.02, 0.02, 0.15, 0.15, 0.15),
+        "Longest stretch of the spring that pulls towards positive.",
+        unit="m, rad",
+        low=0.0005,
+        high=1.0,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_stiffness(self.stiffness, "GainSet.stiffness")
+        for name in ("damping_ratio", "clip_low", "clip_high"):
+            values = np.array(getattr(self, name))
+            if values.shape != (6,):
+                raise ConfigError(f"GainSet.{name} must have six numbers, {' '.join(AXES)}; found {len(values)}.")
+            if name != "damping_ratio":
+                _check_range(f"GainSet.{name}", values, np.zeros(6), np.array(MAX_CLIP), ("m", "rad"))
+
+    @property
+    def wrench_bound(self) -> Array:
+        """Largest pull (6, 2) [N, Nm] of the springs, [axis, (negative, positive)]: stiffness times clip."""
+        return np.asarray(np.array(self.stiffness)[:, None] * np.array([self.clip_low, self.clip_high]).T)
+
+    @property
+    def force_bound_n(self) -> Array:
+        """Largest force (3, 2) [N] that the tool can press with at rest, [axis, (negative, positive)]."""
+        return self.wrench_bound[:3]
+
+    @property
+    def moment_bound_nm(self) -> Array:
+        """Largest moment (3, 2) [Nm] that the tool can twist with at rest, [axis, (negative, positive)]."""
+        return self.wrench_bound[3:]
+
+
+def free_gains() -> GainSet:
+    """Soft springs with a long stretch: fast through free space."""
+    return GainSet((800.0,) * 3 + (60.0,) * 3, (1.0,) * 6, (0.06,) * 3 + (0.4,) * 3, (0.06,) * 3 + (0.4,) * 3)
+
+
+def contact_gains() -> GainSet:
+    """Firm springs with a bounded force, for work in contact."""
+    return GainSet()
+
+
+def precise_gains() -> GainSet:
+    """Stiff springs with a short stretch: exact, slow, and gentle at the end of the stretch."""
+    return GainSet((4000.0,) * 3 + (250.0,) * 3, (1.0,) * 6, (0.005,) * 3 + (0.04,) * 3, (0.005,) * 3 + (0.04,) * 3)
+
+
+def describe(name: str, wrench_bound: Array) -> str:
+    """Return one sentence: the name of a gain set and its `wrench_bound` (6, 2) [N, Nm]."""
+    force = ", ".join(_bound(axis, b) for axis, b in zip("xyz", wrench_bound[:3], strict=True))
+    moment = ", ".join(_bound(axis, b) for axis, b in zip("xyz", wrench_bound[3:], strict=True))
+    return f"Gains {name!r}: at rest the tool presses with at most {force} [N] and twists with at most {moment} [Nm]."
+
+
+def _bound(axis: str, bound: Array) -> str:
+    low, high = bound
+    return f"{axis} {high:g}" if low == high else f"{axis} -{low:g} to +{high:g}"
