@@ -77,8 +77,16 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         step = self._judge(outcome)
         self._is_running = not step.is_last
         if step.is_last:
-            self._port.end()
+            self._end(step)
         return step, outcome
+
+    def _end(self, last: TimeStep) -> None:
+        try:
+            self._port.end()
+        except RobotError:
+            # what stopped the episode may be what does not answer now; its steps are kept, the next reset complains
+            if not last.is_aborted:
+                raise
 
     def _judge(self, outcome: Outcome) -> TimeStep:
         observation = outcome.observation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from robot.mux import CommandMux, HumanInput
 from robot.reset import ResetConfig, is_reached, next_target, start_pose
 from robot.safety import Command, Situation
 from robot.se3 import Pose
-from robot.types import Array, Decision, Outcome, Source
+from robot.types import Array, Decision, Label, Outcome, Source, StepTiming
 
 BASE_FRAME = "base"
 
@@ -115,9 +116,8 @@ class LocalRobot:
         self._apply(output.target or situation.T_base_tool)
         self._episode_step += 1
         outcome = self._outcome(output.executed, output.source, int(output.reasons))
-        if sample is None:
-            return outcome
-        return Outcome(**{**outcome.__dict__, "label": sample.label})
+        label = Label.NONE if sample is None else sample.label
+        return dataclasses.replace(outcome, label=label, timing=StepTiming.simulated(situation.now_ns))
 
     def end(self) -> None:
         """Hold until the next reset."""

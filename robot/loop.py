@@ -14,12 +14,15 @@ import numpy as np
 
 from robot.env import RobotEnv
 from robot.interfaces import Policy, StepSink
-from robot.types import NO_VERSION, Decision, FinalRecord, Observation, Source, StepRecord
+from robot.types import NO_VERSION, Decision, FinalRecord, Observation, Source, StepRecord, StepTiming
 
 
 @dataclass
 class EpisodeSummary:
-    """What an episode came to; `interventions` counts onsets, `step_ms` is wall time by step."""
+    """What an episode came to; `interventions` counts onsets, `step_ms` is wall time by step.
+
+    `cause` says what stopped an aborted episode, where the robot said so.
+    """
 
     seed: int
     steps: int = 0
@@ -32,6 +35,8 @@ class EpisodeSummary:
     wall_s: float = 0.0
     sim_s: float = 0.0
     step_ms: list[float] = field(default_factory=list)
+    timings: list[StepTiming] = field(default_factory=list)
+    cause: str = ""
 
 
 class HoldPolicy:
@@ -84,6 +89,7 @@ def run_episode(
                 is_truncated=after_step.is_truncated,
                 is_aborted=after_step.is_aborted,
                 is_success=after_step.is_success,
+                timing=after.timing,
             )
         )
         is_human = after.source is Source.HUMAN
@@ -94,6 +100,8 @@ def run_episode(
         summary.interventions += is_human and not was_human
         summary.weights_version = decision.weights_version
         summary.step_ms.append((time.monotonic() - tick) * 1e3)
+        summary.timings.append(after.timing)
+        summary.cause = after.cause
         was_human = is_human
         step, before = after_step, after
     last = policy.act(step.observation)

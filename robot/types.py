@@ -126,7 +126,7 @@ class StepTiming:
         decided_ns: the policy's command left the actor; the command's own stamp.
         commanded_ns: the mux let the target through.
         executed_ns: the first control tick that followed the target.
-        late_ns: by how much the tick of the control period came after its deadline.
+        late_ns: by how much the tick that ended the control period came after its deadline.
     """
 
     captured_ns: int = UNKNOWN_NS
@@ -135,6 +135,22 @@ class StepTiming:
     commanded_ns: int = UNKNOWN_NS
     executed_ns: int = UNKNOWN_NS
     late_ns: int = 0
+
+    @staticmethod
+    def simulated(stamp_ns: int) -> StepTiming:
+        """In lockstep time stands still within a tick: everything happens at its stamp."""
+        return StepTiming(stamp_ns, stamp_ns, stamp_ns, stamp_ns, stamp_ns)
+
+    def as_row(self) -> tuple[int, int, int, int, int, int]:
+        """Return the attributes in their order, as the store keeps them."""
+        return (
+            self.captured_ns,
+            self.observed_ns,
+            self.decided_ns,
+            self.commanded_ns,
+            self.executed_ns,
+            self.late_ns,
+        )
 
 
 @dataclass(frozen=True)
@@ -183,6 +199,7 @@ class StepRecord:
     is_truncated: bool
     is_aborted: bool
     is_success: bool
+    timing: StepTiming = field(default_factory=StepTiming)
 
 
 @dataclass(frozen=True)

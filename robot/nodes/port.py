@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from robot.nodes import messages, streams
 from robot.nodes.base import Graph, NudgeNode, make_executor
 from robot.nodes.join import StampJoin
 from robot.nodes.reset import seed_parameter
-from robot.types import ROLES, Decision, Label, Outcome, Source
+from robot.types import ROLES, Decision, Label, Outcome, Source, StepTiming
 
 READY_TIMEOUT_S = 30.0
 SETTLE_S = 0.3
@@ -134,7 +135,8 @@ class RosRobot(NudgeNode):
         else:
             row = self._observe_in_time()
         self._episode_step += 1
-        return self._outcome(row, *self._executed())
+        outcome = self._outcome(row, *self._executed())
+        return replace(outcome, timing=StepTiming.simulated(stamp_ns)) if self.graph.is_lockstep else outcome
 
     def close(self) -> None:
         """End the episode, let the arm hold, and leave the graph; may be called twice."""

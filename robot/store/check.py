@@ -18,7 +18,7 @@ def info(path: str | Path) -> dict[str, str | int | float]:
     """Return what a store holds: counts, bytes, the robot's name, when it was created, the schema's version.
 
     Raises:
-        StoreError: missing, not a store, or of a newer nudge.
+        StoreError: missing, not a store, or of another version of nudge.
     """
     reader = StoreReader.open(path)
     episodes = [reader.episode(index) for index in range(len(reader))]
@@ -42,7 +42,7 @@ def check(path: str | Path) -> list[str]:
     """Return one sentence for every problem of a store; an empty list for none.
 
     Raises:
-        StoreError: missing, not a store, or of a newer nudge.
+        StoreError: missing, not a store, or of another version of nudge.
     """
     tables = Tables.open(Path(path))
     with disk_errors(tables.path, "The check was not finished."):
@@ -92,6 +92,8 @@ def _check_episode(episode: Episode) -> list[str]:
         if np.any(stream[known] > episode.stamp_ns[known]):
             late = _first(known & (stream > episode.stamp_ns))
             problems.append(f"{key} of step {late} was captured after the step's own stamp.")
+    if np.any(episode.timing_ns < 0):
+        problems.append(f"the timing of step {_first(episode.timing_ns < 0)} is negative.")
     if episode.is_terminated == episode.is_truncated:
         problems.append("it must have ended in exactly one way, terminated or truncated.")
     return problems

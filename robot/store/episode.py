@@ -25,6 +25,7 @@ class Episode:
         chunk_phase (T,); source (T,) uint8 `Source`; label (T,) uint8 `Label`; reasons (T,) uint32;
         weights_version (T,) int64.
         stamp_ns: (T,) int64; stream_stamps_ns: (T,) int64 by observation key, NO_STAMP where not known.
+        timing_ns: (T, 6) int64, the attributes of `StepTiming` in their order.
         final_base_action: (A,); final_chunk_phase; final_stamp_ns: as in FinalRecord.
         has_final: False where the session died before it saw what followed the last action.
         attributes: of the episode, with its "seed".
@@ -45,6 +46,7 @@ class Episode:
     weights_version: NDArray[np.int64]
     stamp_ns: NDArray[np.int64]
     stream_stamps_ns: dict[str, NDArray[np.int64]]
+    timing_ns: NDArray[np.int64]
     is_terminated: bool
     is_truncated: bool
     is_aborted: bool

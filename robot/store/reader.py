@@ -41,7 +41,7 @@ class StoreReader:
         """Open a store to read; with a `spec`, only if it is of that robot.
 
         Raises:
-            StoreError: missing, not a store, of a newer nudge, or of another robot than `spec`.
+            StoreError: missing, not a store, of another version of nudge, or of another robot than `spec`.
         """
         with disk_errors(Path(path), "Nothing was read."):
             tables = Tables.open(Path(path))
@@ -83,6 +83,11 @@ class StoreReader:
 
     def __len__(self) -> int:
         return len(self._ends)
+
+    def timing_ns(self) -> NDArray[np.int64]:
+        """Return the timing of all committed steps (N, 6), as `Episode.timing_ns`."""
+        with disk_errors(self._tables.path, "The timing was not read."):
+            return np.asarray(self._tables.data["timing_ns"].rows(0, self.steps), np.int64)
 
     def episode(self, index: int) -> Episode:
         """Read an episode, all but its images.

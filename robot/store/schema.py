@@ -8,8 +8,10 @@ import numpy as np
 
 from robot.errors import StoreError
 from robot.specs import ArraySpec, RobotSpec
+from robot.types import StepTiming
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 added data/timing_ns."""
 
 NO_STAMP = -1
 """Stamp of a stream that a step did not name."""
@@ -83,6 +85,7 @@ class Schema:
             ("weights_version", ArraySpec((), "int64")),
             ("stamp_ns", ArraySpec((), "int64", "ns")),
             ("stream_stamps_ns", ArraySpec((len(self.streams),), "int64", "ns")),
+            ("timing_ns", ArraySpec((len(StepTiming().as_row()),), "int64", "ns")),
         ]
 
     @property

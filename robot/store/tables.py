@@ -70,7 +70,7 @@ class Tables:
         """Open an existing store.
 
         Raises:
-            StoreError: missing, not a store, or written by a newer nudge.
+            StoreError: missing, not a store, or written by a newer or an older nudge.
         """
         if not path.exists():
             raise StoreError(f"There is no store at {path}; record one first or correct the path.")
@@ -78,10 +78,10 @@ class Tables:
         if attributes is None:
             raise StoreError(f"{path} is not a nudge store; choose another path.")
         version = attributes["schema_version"]
-        if version > SCHEMA_VERSION:
+        if version != SCHEMA_VERSION:
+            advice = "update nudge" if version > SCHEMA_VERSION else "record anew, or use the nudge that wrote it"
             raise StoreError(
-                f"The store {path} has schema version {version}, and this nudge reads up to {SCHEMA_VERSION}; "
-                "update nudge to use it."
+                f"The store {path} has schema version {version}, and this nudge reads {SCHEMA_VERSION}; {advice}."
             )
         spec = RobotSpec.from_json(json.dumps(attributes["spec"]))
         return Tables(path, Schema(spec), attributes)

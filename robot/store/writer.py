@@ -75,7 +75,7 @@ class StoreWriter(StepSink):
                 episode that this writer commits.
 
         Raises:
-            StoreError: not a store, newer, of another robot, locked by another writer, or the disk is full.
+            StoreError: not a store, of another nudge or robot, locked by another writer, or the disk is full.
         """
         path = Path(path)
         with disk_errors(path, "Nothing was written."):
@@ -147,6 +147,7 @@ class StoreWriter(StepSink):
         row["weights_version"] = step.decision.weights_version
         row["stamp_ns"] = step.stamp_ns
         row["stream_stamps_ns"][0] = self._stamps(step.stream_stamps_ns)
+        row["timing_ns"][0] = step.timing.as_row()
         for flag in END_FLAGS:
             row[flag] = getattr(step, flag)
         with disk_errors(self._tables.path, f"The {self._steps} steps before this one are safe in the journal."):

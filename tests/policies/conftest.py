@@ -64,6 +64,7 @@ def make_episode(
         "weights_version": np.zeros(length, np.int64),
         "stamp_ns": np.arange(length, dtype=np.int64),
         "stream_stamps_ns": {},
+        "timing_ns": np.zeros((length, 6), np.int64),
         "is_terminated": terminated,
         "is_truncated": not terminated,
         "is_aborted": end == "abort",

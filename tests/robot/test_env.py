@@ -125,6 +125,29 @@ def test_the_robot_is_told_of_the_end_once():
     assert port.ends == 1
 
 
+class Deaf(FakePort):
+    """A robot that does not answer at the end of an episode."""
+
+    def end(self) -> None:
+        super().end()
+        raise RobotError("mux/episode_end did not answer")
+
+
+def test_what_stopped_an_episode_may_be_silent_at_its_end_and_the_last_step_is_kept():
+    env = RobotEnv(Deaf({"is_aborted": True}), SPEC, 50)
+    env.begin(0)
+    step, _ = env.advance(STILL)
+    assert step.is_aborted
+    assert env._port.ends == 1
+
+
+def test_a_robot_that_is_silent_at_the_end_of_a_whole_episode_has_failed():
+    env = RobotEnv(Deaf({"label": Label.SUCCESS}), SPEC, 50)
+    env.begin(0)
+    with pytest.raises(RobotError, match="did not answer"):
+        env.advance(STILL)
+
+
 def test_an_episode_that_has_not_begun_or_has_ended_cannot_be_stepped():
     env = _env({"label": Label.SUCCESS})
     with pytest.raises(RobotError, match=r"call begin\(\)"):

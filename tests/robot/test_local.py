@@ -19,7 +19,7 @@ from robot.reset import ResetConfig, is_reached, start_pose
 from robot.safety import Reason, SafetyConfig
 from robot.se3 import Pose
 from robot.store import Episode, StoreReader, StoreWriter
-from robot.types import Decision, Observation, Source
+from robot.types import Decision, Observation, Source, StepTiming
 from sessions import build
 from sessions.robot_config import CameraConfig, RobotConfig
 
@@ -159,6 +159,7 @@ def test_a_step_takes_one_period_and_moves_by_the_executed_action():
     after = robot.step(decision(0.5, 0.0, 0.0, 0.0))
     assert after.stamp_ns - before.stamp_ns == 100_000_000
     assert set(after.stream_stamps_ns) == set(SPEC.observation)
+    assert after.timing == StepTiming.simulated(before.stamp_ns)
     np.testing.assert_allclose(after.executed, [0.5, 0, 0, 0], atol=1e-5)
     for _ in range(10):
         robot.step(decision(0.5, 0.0, 0.0, 0.0))

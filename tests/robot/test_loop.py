@@ -9,7 +9,7 @@ from robot_rig import PERIOD_NS, SPEC, FakePort, MemorySink, decision
 from robot.env import RobotEnv
 from robot.errors import RobotError
 from robot.loop import EpisodeSummary, HoldPolicy, run_episode
-from robot.types import NO_VERSION, Decision, Label, Observation, Source
+from robot.types import NO_VERSION, Decision, Label, Observation, Source, StepTiming
 
 SEED = 11
 SUCCESS = {"label": Label.SUCCESS}
@@ -64,6 +64,16 @@ def test_a_record_holds_what_was_asked_and_what_was_done_about_it():
     assert [step.source for step in steps] == [Source.POLICY, Source.POLICY, Source.HUMAN, Source.POLICY]
     assert [step.reasons for step in steps] == [0, 0, 128, 0]
     assert [step.label for step in steps] == [Label.NONE] * 3 + [Label.SUCCESS]
+
+
+def test_the_timing_of_a_step_is_in_its_record_and_the_cause_of_a_stop_in_the_summary():
+    timings = [StepTiming(1, 2, 3, 4, 5, 6), StepTiming(11, 12, 13, 14, 15, 16)]
+    stop = {"timing": timings[1], "is_aborted": True, "cause": "The front camera fell silent."}
+    summary, sink, _ = _run({"timing": timings[0]}, stop)
+    ((steps, _),) = sink.committed
+    assert [step.timing for step in steps] == timings
+    assert summary.timings == timings
+    assert (summary.is_aborted, summary.cause) == (True, "The front camera fell silent.")
 
 
 @pytest.mark.parametrize(

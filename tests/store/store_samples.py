@@ -8,7 +8,7 @@ import numpy as np
 
 from robot.specs import ArraySpec, RobotSpec
 from robot.store import Episode, StoreSettings
-from robot.types import Decision, FinalRecord, Label, Observation, Source, StepRecord
+from robot.types import Decision, FinalRecord, Label, Observation, Source, StepRecord, StepTiming
 
 PERIOD_NS = 100_000_000
 QUICK = StoreSettings(is_commit_synced=False)
@@ -74,6 +74,7 @@ def step(spec: RobotSpec, episode: int, t: int, end: str = "") -> StepRecord:
         is_truncated=end in ("truncated", "aborted"),
         is_aborted=end == "aborted",
         is_success=end == "success",
+        timing=StepTiming(*(int(v) for v in stamp_ns + np.cumsum(rng.integers(0, 10**7, 5))), int(rng.integers(10**6))),
     )
 
 
@@ -111,6 +112,7 @@ def assert_same(spec: RobotSpec, got: Episode, want: PlainEpisode) -> None:
         "label": np.array([int(s.label) for s in want.steps], np.uint8),
         "reasons": np.array([s.reasons for s in want.steps], np.uint32),
         "stamp_ns": np.array([s.stamp_ns for s in want.steps], np.int64),
+        "timing_ns": np.array([s.timing.as_row() for s in want.steps], np.int64),
     }
     for name, column in columns.items():
         np.testing.assert_array_equal(getattr(got, name), column, err_msg=name, strict=True)

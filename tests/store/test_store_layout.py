@@ -14,7 +14,7 @@ from store_samples import QUICK, PlainEpisode, plain_episode, robot
 from robot.errors import StoreError
 from robot.specs import ArraySpec
 from robot.store import StoreReader, StoreWriter, check, info
-from robot.types import Source
+from robot.types import Source, StepTiming
 
 SPEC = robot()
 
@@ -53,6 +53,17 @@ def test_plain_zarr_reads_executed_actions_by_episode_ends(tmp_path: Path) -> No
     assert {"data", "meta"} <= set(root.keys())
 
 
+def test_the_timing_of_all_steps_is_read_at_once(tmp_path: Path) -> None:
+    model = store(tmp_path / "a.zarr")
+    reader = StoreReader.open(tmp_path / "a.zarr")
+    expected = [step.timing.as_row() for plain in model for step in plain.steps]
+    assert reader.timing_ns().tolist() == [list(row) for row in expected]
+    attributes = [field.name for field in dataclasses.fields(StepTiming)]
+    assert [getattr(model[0].steps[0].timing, name) for name in attributes] == list(expected[0])
+    store(tmp_path / "empty.zarr", ())
+    assert StoreReader.open(tmp_path / "empty.zarr").timing_ns().shape == (0, 6)
+
+
 def test_the_spec_and_what_was_given_at_creation_come_back(tmp_path: Path) -> None:
     store(tmp_path / "a.zarr", ())
     reader = StoreReader.open(tmp_path / "a.zarr")
@@ -85,7 +96,7 @@ def test_a_store_of_another_robot_is_refused(tmp_path: Path, change: dict[str, o
     assert check(tmp_path / "a.zarr") == []
 
 
-def test_missing_alien_and_newer_stores_are_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_missing_alien_newer_and_older_stores_are_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"There is no store at .*a\.zarr"):
         StoreReader.open(tmp_path / "a.zarr")
     zarr.create_group(tmp_path / "plain.zarr")
@@ -99,10 +110,11 @@ def test_missing_alien_and_newer_stores_are_refused_in_a_sentence(tmp_path: Path
     store(tmp_path / "new.zarr", ())
     metadata = tmp_path / "new.zarr/zarr.json"
     content = json.loads(metadata.read_text())
-    content["attributes"]["schema_version"] = 99
-    metadata.write_text(json.dumps(content))
-    with pytest.raises(StoreError, match="schema version 99, and this nudge reads up to 1; update"):
-        StoreReader.open(tmp_path / "new.zarr")
+    for version, advice in ((99, "update nudge"), (1, "record anew")):
+        content["attributes"]["schema_version"] = version
+        metadata.write_text(json.dumps(content))
+        with pytest.raises(StoreError, match=f"schema version {version}, and this nudge reads 2; {advice}"):
+            StoreReader.open(tmp_path / "new.zarr")
 
 
 def test_a_key_that_hides_an_array_of_the_store_is_refused(tmp_path: Path) -> None:
@@ -130,7 +142,7 @@ def test_info_counts_steps_successes_and_onsets_of_interventions(tmp_path: Path)
         found.items()
         >= {
             "spec": "test_arm/peg",
-            "schema_version": 1,
+            "schema_version": 2,
             "episodes": 2,
             "steps": 10,
             "successes": 1,
@@ -152,9 +164,11 @@ def test_check_names_every_kind_of_damage(tmp_path: Path) -> None:
     root["meta/episodes/is_truncated"][2] = True
     column = root.attrs["streams"].index("wrench")
     root["data/stream_stamps_ns"][0, column] = root["data/stamp_ns"][0] + 1
+    root["data/timing_ns"][7, 5] = -1
     assert check(path) == [
         "Episode 0: wrench of step 0 was captured after the step's own stamp.",
         "Episode 1: the executed action of step 1 is not finite.",
+        "Episode 1: the timing of step 2 is negative.",
         "Episode 2: the stamp after step 1 is not later than that step's.",
         "Episode 2: it must have ended in exactly one way, terminated or truncated.",
     ]
