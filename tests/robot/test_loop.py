@@ -141,6 +141,7 @@ def test_without_steps_by_a_person_there_are_none_in_the_summary():
         wall_s=summary.wall_s,
         sim_s=summary.sim_s,
         step_ms=summary.step_ms,
+        timings=[StepTiming()] * 4,
     )
 
 
