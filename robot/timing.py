@@ -1,11 +1,17 @@
-"""How regular a loop is and how old its data: spreads of the newest values, at a cost that a control tick can pay."""
+"""How regular a loop is and how old its data are: spreads of values, deadlines, and the path of a command in time."""
 
 from __future__ import annotations
 
 import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+from robot.types import UNKNOWN_NS
 
 WINDOW = 4096
 """Values that a spread is of: at 1 kHz the last four seconds."""
@@ -23,7 +29,7 @@ class Spread(NamedTuple):
     max: float
 
 
-def spread(values: np.ndarray) -> Spread:
+def spread(values: NDArray[np.float64]) -> Spread:
     """Return the spread of `values` (N,); those that are NaN do not count."""
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
@@ -131,3 +137,93 @@ class PeriodMeter:
         self._errors.reset()
         self._last_ns = 0
         self.missed = 0
+
+
+PATH = {
+    "capture to observation": (0, 1),
+    "observation to decision": (1, 2),
+    "decision to command": (2, 3),
+    "command to executed": (3, 4),
+    "capture to command": (0, 3),
+    "capture to executed": (0, 4),
+}
+"""Ways along the path of a step, by the columns of a row of `StepTiming`: from, to."""
+LATE = 5
+"""Column of `StepTiming.late_ns`."""
+
+MISSED_SHARE = 0.1
+"""A tick that comes later than this share of the control period has missed its deadline."""
+
+
+def latencies_ms(timing_ns: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Return how long each way of `PATH` took [ms], (N,) for rows (N, 6) of `StepTiming`; NaN where not known."""
+    known = timing_ns != UNKNOWN_NS
+    return {
+        name: np.where(known[:, a] & known[:, b], (timing_ns[:, b] - timing_ns[:, a]) * 1e-6, np.nan)
+        for name, (a, b) in PATH.items()
+    }
+
+
+def missed_deadlines(late_ns: NDArray[np.int64], period_ns: int) -> int:
+    """Return how many deadlines ticks that came so late (N,) have missed, those that were left out included."""
+    return int(np.sum(np.where(late_ns > MISSED_SHARE * period_ns, 1 + late_ns // period_ns, 0)))
+
+
+class EpisodeClock:
+    """The wall's clock as it stood at `restart`, from then on carried by the monotonic one: it never jumps.
+
+    A clock that is set in mid-episode shows in the ages of what others have stamped, never in the order of our ticks.
+    """
+
+    def __init__(
+        self, wall: Callable[[], int] = time.time_ns, monotonic: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self.restart()
+
+    def restart(self) -> None:
+        self._offset_ns = self._wall() - self._monotonic()
+
+    def now_ns(self) -> int:
+        return self._offset_ns + self._monotonic()
+
+
+class Deadlines:
+    """Absolute deadlines, one a period. A missed one is counted by its lateness and never made up for by a burst.
+
+    After a tick that came more than half a period late the next deadline is a whole period after that tick.
+    """
+
+    def __init__(self, period_ns: int) -> None:
+        self._period_ns = period_ns
+        self.next_ns = 0
+
+    def start(self, now_ns: int) -> None:
+        """Begin now: the first deadline is a period away."""
+        self.next_ns = now_ns + self._period_ns
+
+    def tick(self, now_ns: int) -> int:
+        """Take the time of the tick that belongs to `next_ns`, move on, and return how late it was [ns]."""
+        late_ns = max(0, now_ns - self.next_ns)
+        self.next_ns = (now_ns if 2 * late_ns > self._period_ns else self.next_ns) + self._period_ns
+        return late_ns
+
+
+class PathTimes:
+    """When mux and arm say that they let a decision through and followed it, by the decision's stamp."""
+
+    CAPACITY = 64
+    """Decisions remembered."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[int, dict[str, int]] = OrderedDict()
+
+    def tell(self, what: str, decided_ns: int, after_s: float) -> None:
+        """Note that `what` ("commanded" or "executed") happened `after_s` after the decision; the first time counts."""
+        self._told.setdefault(decided_ns, {}).setdefault(what, decided_ns + round(after_s * 1e9))
+        while len(self._told) > self.CAPACITY:
+            self._told.popitem(last=False)
+
+    def of(self, decided_ns: int, what: str) -> int:
+        """Return when it happened [ns], UNKNOWN_NS where nobody has told."""
+        return self._told.get(decided_ns, {}).get(what, UNKNOWN_NS)

@@ -7,7 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from robot.timing import Percentiles, PeriodMeter, spread
+from robot.timing import (
+    LATE,
+    Deadlines,
+    EpisodeClock,
+    PathTimes,
+    Percentiles,
+    PeriodMeter,
+    latencies_ms,
+    missed_deadlines,
+    spread,
+)
+from robot.types import UNKNOWN_NS, StepTiming
 
 MS = 1_000_000
 
@@ -101,3 +112,70 @@ def test_what_diagnostics_say_names_the_loop():
         "control error max [ms]": "1.000",
         "control missed ticks": "1",
     }
+
+
+def test_ways_along_the_path_are_differences_of_its_stamps_and_unknown_ones_are_no_number():
+    rows = np.array([[10, 13, 14, 16, 21, 0], [10, 13, 14, UNKNOWN_NS, 21, 0]], np.int64) * MS
+    found = latencies_ms(rows)
+    assert {name: values[0] for name, values in found.items()} == {
+        "capture to observation": 3.0,
+        "observation to decision": 1.0,
+        "decision to command": 2.0,
+        "command to executed": 5.0,
+        "capture to command": 6.0,
+        "capture to executed": 11.0,
+    }
+    unknown = {name for name, values in found.items() if math.isnan(values[1])}
+    assert unknown == {"decision to command", "command to executed", "capture to command"}
+
+
+def test_the_columns_of_the_path_are_the_attributes_of_a_steps_timing():
+    timing = StepTiming(captured_ns=1, observed_ns=2, decided_ns=3, commanded_ns=4, executed_ns=5, late_ns=6)
+    assert timing.as_row() == (1, 2, 3, 4, 5, 6)
+    assert timing.as_row()[LATE] == timing.late_ns
+    assert not any(np.any(values) for values in latencies_ms(np.array([StepTiming.simulated(7).as_row()])).values())
+
+
+def test_a_tick_misses_its_deadline_when_it_is_late_by_a_tenth_and_every_one_left_out_counts():
+    late = np.array([0, 4, 5, 6, 49, 51, 149, 151], np.int64) * MS
+    assert missed_deadlines(late, 50 * MS) == 0 + 0 + 0 + 1 + 1 + 2 + 3 + 4
+
+
+def test_ticks_on_time_keep_to_the_grid():
+    deadlines = Deadlines(100 * MS)
+    deadlines.start(1000 * MS)
+    lates = [deadlines.tick((1100 + 100 * k + late) * MS) for k, late in enumerate((0, 1, 40, 0))]
+    assert lates == [0, MS, 40 * MS, 0]
+    assert deadlines.next_ns == 1500 * MS
+
+
+def test_a_tick_far_behind_is_followed_by_a_whole_period_and_no_burst():
+    deadlines = Deadlines(100 * MS)
+    deadlines.start(0)
+    assert deadlines.tick(451 * MS) == 351 * MS
+    assert deadlines.next_ns == 551 * MS
+    assert deadlines.tick(551 * MS) == 0
+
+
+def test_a_clock_that_is_set_in_mid_episode_shows_only_after_the_next_restart():
+    now = {"wall": 5000, "monotonic": 70}
+    clock = EpisodeClock(lambda: now["wall"], lambda: now["monotonic"])
+    assert clock.now_ns() == 5000
+    now.update(wall=1010, monotonic=80)
+    assert clock.now_ns() == 5010
+    clock.restart()
+    assert clock.now_ns() == 1010
+
+
+def test_mux_and_arm_are_matched_with_the_decision_that_they_tell_of():
+    times = PathTimes()
+    times.tell("commanded", 1000 * MS, 0.002)
+    times.tell("executed", 1000 * MS, 0.0035)
+    times.tell("executed", 1000 * MS, 0.9)
+    assert times.of(1000 * MS, "commanded") == 1002 * MS
+    assert times.of(1000 * MS, "executed") == 1003.5 * MS
+    assert times.of(1100 * MS, "executed") == UNKNOWN_NS
+    for tick in range(PathTimes.CAPACITY):
+        times.tell("commanded", (2000 + tick) * MS, 0.001)
+    assert times.of(1000 * MS, "commanded") == UNKNOWN_NS
+    assert times.of(2000 * MS, "commanded") == 2001 * MS
