@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -60,6 +61,51 @@ class Arm(Protocol):
     def dynamics(self) -> ArmDynamics: ...
     def write(self, torque: Array) -> None:
         """Apply joint torques (7,) [Nm] for one control tick; a simulated arm advances by it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class GripperState:
+    """What a parallel gripper measures at one instant.
+
+    Attributes:
+        stamp_ns: capture time on the gripper's clock.
+        width_m: way between the fingers; 0 is closed.
+        stroke_m: largest width.
+        force_n: what the fingers press with.
+        is_holding: something between the fingers keeps them from their target.
+    """
+
+    stamp_ns: int
+    width_m: float
+    stroke_m: float
+    force_n: float
+    is_holding: bool
+
+
+@runtime_checkable
+class Gripper(Protocol):
+    """A parallel gripper. `connect` talks, `command` and `home` move and block, `close` may be called twice.
+
+    gripper.connect()
+    gripper.command(0.02, 30.0, gives_way=newer.is_set)   # in a thread of its own
+    gripper.read()                                        # from any thread, also meanwhile
+    """
+
+    def connect(self) -> None: ...
+    def read(self) -> GripperState: ...
+    def command(self, width_m: float, force_n: float, gives_way: Callable[[], bool]) -> bool:
+        """Move the fingers to `width_m` with at most `force_n`; return whether they got there.
+
+        Ends when they stand, at the width or at a thing between them, or, with the fingers stopped where they are,
+        soon after `gives_way()` turns true.
+        """
+        ...
+
+    def home(self, gives_way: Callable[[], bool]) -> bool:
+        """Learn the stroke by a move to both ends, as `command` does; leaves the gripper open."""
         ...
 
     def close(self) -> None: ...
