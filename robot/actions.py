@@ -21,21 +21,24 @@ class ActionMap:
 
     The target is the measured tool pose moved by the action in the base frame. Rotation axes that the action
     does not have are held at `q_home`: the target's tilt comes from there, its yaw from the measurement, so
-    that errors of the tilt do not accumulate.
+    that errors of the tilt do not accumulate. A tool that is tilted by more than `max_tilt_rad` is brought back by
+    so much a command, not at once: the governor would refuse that as a jump.
 
     Attributes:
         axes: subset of `AXES`; rotations are either ("rz",), all three, or none.
         scale: metres or radians at |a| = 1, one per axis.
         q_home: quaternion xyzw of the tool at yaw zero, shape (4,).
+        max_tilt_rad: largest correction of the tilt that one command asks for.
 
     Raises:
         ConfigError: an axis is unknown or doubled, the rotations are others than these, a scale is missing or not
-            positive, or `q_home` is not of unit length.
+            positive, `q_home` is not of unit length, or `max_tilt_rad` is not positive.
     """
 
     axes: tuple[str, ...]
     scale: tuple[float, ...]
     q_home: tuple[float, float, float, float]
+    max_tilt_rad: float = 0.4
 
     def __post_init__(self) -> None:
         for axis in self.axes:
@@ -50,6 +53,8 @@ class ActionMap:
             raise ConfigError(f"Each of the action axes {' '.join(self.axes)} needs a scale > 0; found {self.scale}.")
         if len(self.q_home) != 4 or not se3.is_unit(np.array(self.q_home)):
             raise ConfigError(f"ActionMap.q_home must be four numbers of unit length; found {self.q_home}.")
+        if not 0.0 < self.max_tilt_rad < np.inf:
+            raise ConfigError(f"ActionMap.max_tilt_rad must be above 0; found {self.max_tilt_rad}.")
 
     @property
     def size(self) -> int:
@@ -92,8 +97,17 @@ class ActionMap:
         return delta
 
     def _reference(self, T_base_tool: Pose) -> Array:
+        """Return the quaternion (4,) that the rotation of an action starts from."""
         if all(axis in self.axes for axis in ("rx", "ry", "rz")):
             return T_base_tool.quaternion
+        upright = self._upright(T_base_tool)
+        tilt = se3.rotation_error(upright, T_base_tool.quaternion)
+        angle = float(np.linalg.norm(tilt))
+        if angle <= self.max_tilt_rad:
+            return upright
+        return se3.quaternion_multiply(se3.exp_rotation(tilt * (self.max_tilt_rad / angle)), T_base_tool.quaternion)
+
+    def _upright(self, T_base_tool: Pose) -> Array:
         q_home = np.array(self.q_home)
         if "rz" not in self.axes:
             return q_home

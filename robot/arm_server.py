@@ -2,102 +2,57 @@
 
 from __future__ import annotations
 
-import enum
 import math
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from robot.arm_config import ArmMode, ArmServerConfig, Law
+from robot.arm_readings import ArmReadings, ArmSnapshot
 from robot.clock import to_ns
 from robot.errors import FaultError, RobotError
-from robot.homing import HomePosture, HomingConfig, HomingMotion
+from robot.homing import HomingMotion
 from robot.interfaces import Arm, ArmDynamics, ArmState
+from robot.safety import Governor, Reason, SafetyConfig, refuse_form
 from robot.se3 import Pose
-from robot.settings import Settings, setting
 from robot.types import Array
 
-
-class ArmMode(enum.Enum):
-    """What the arm does at this tick."""
-
-    HOLD = "hold"
-    FOLLOW = "follow"
-    HOMING = "homing"
-    FAULT = "fault"
-
-
-class Law(Protocol):
-    """A control law; `robot.impedance.CartesianImpedance` is one."""
-
-    def torque(self, state: ArmState, dynamics: ArmDynamics, T_base_target: Pose, dt_s: float) -> Array: ...
-    def reset(self, torque: Array | None = None) -> None: ...
-
-
-@dataclass(frozen=True)
-class ArmServerConfig(Settings):
-    """Timing and safety of the control tick."""
-
-    control_step_s: float = setting(0.002, "Length of one control tick.", unit="s", low=2e-4, high=0.02)
-    command_expiry_s: float = setting(
-        0.2, "A command is obeyed this long after its stamp, then the arm holds.", unit="s", low=0.01, high=5.0
-    )
-    wrench_time_constant_s: float = setting(
-        0.02, "Low-pass on the external wrench that is reported; 0 is off.", unit="s", low=0.0, high=1.0
-    )
-    fault_damping: float = setting(
-        4.0, "Joint damping under a fault, where gravity alone is balanced.", unit="Nms/rad", low=0.0, high=50.0
-    )
-    home: HomePosture = setting(HomePosture, "Where homing ends.")
-    homing: HomingConfig = setting(HomingConfig, "How homing gets there.")
-
-
-@dataclass(frozen=True)
-class ArmSnapshot:
-    """What the arm reports, in the base frame.
-
-    Attributes:
-        q, dq: joint positions (7,) [rad] and velocities (7,) [rad/s].
-        twist: of the tool centre point (6,) [m/s, rad/s].
-        wrench: external, at the tool centre point (6,) [N, Nm], low-passed.
-        tau: joint torques (7,) [Nm] that were written last.
-    """
-
-    stamp_ns: int
-    q: Array
-    dq: Array
-    T_base_tool: Pose
-    twist: Array
-    wrench: Array
-    tau: Array
+__all__ = ["ArmMode", "ArmServer", "ArmServerConfig", "ArmSnapshot", "Law"]
 
 
 class ArmServer:
     """Runs one arm, one tick at a time. It has no thread and no clock but the arm's stamps.
 
-    server = ArmServer(arm, CartesianImpedance(ImpedanceConfig()), ArmServerConfig())
+    server = ArmServer(arm, CartesianImpedance(ImpedanceConfig()), ArmServerConfig(), SafetyConfig())
     server.connect()
     while running:
-        server.accept(T_base_target, stamp_ns)
+        refused = server.accept(T_base_target, stamp_ns)
         server.advance(0.1)
         snapshot = server.snapshot()
+
+    Modes: `hold` (compliant, where the arm is), `follow` (a command that has not expired), `homing`, `stop` (a
+    latched hold) and `fault` (latched, without a spring: gravity is balanced, motion damped). `stop` and `fault`
+    end by `reset_fault`, a person's decision, and by nothing else.
+
+    Attributes:
+        law: the control law, for what a node wants to tell it in mid-motion.
     """
 
-    def __init__(self, arm: Arm, law: Law, config: ArmServerConfig) -> None:
+    def __init__(self, arm: Arm, law: Law, config: ArmServerConfig, safety: SafetyConfig) -> None:
         self.config = config
+        self.law = law
         self._arm = arm
-        self._law = law
-        self._expiry_ns = to_ns(config.command_expiry_s)
-        self._state: ArmState | None = None
-        self._dynamics: ArmDynamics | None = None
-        self._tau_external = np.zeros(7)
+        self._safety = safety
+        self._governor = Governor(safety)
+        self._readings = ArmReadings(arm, config.wrench_time_constant_s, config.control_step_s, safety.frozen_after_s)
+        self._expiry_ns = to_ns(safety.command_expiry_s)
         self._tau = np.zeros(7)
         self._target: Pose | None = None
-        self._target_stamp_ns = 0
+        self._stamp_ns = self._oldest_ns = self._expires_ns = self._mode_since_ns = 0
+        self._executed = (0, 0)
         self._homing: HomingMotion | None = None
         self._mode = ArmMode.HOLD
-        self._fault = ""
-        self._ticks = self._accepted = self._refused = self._expired = self._faults = 0
+        self._cause = "not connected"
+        self._ticks = self._accepted = self._refused = self._expired = self._faults = self._stops = 0
 
     def connect(self) -> None:
         """Connect the arm and hold it where it is."""
@@ -107,40 +62,47 @@ class ArmServer:
     def close(self) -> None:
         self._arm.close()
 
-    def accept(self, T_base_target: Pose, stamp_ns: int) -> bool:
-        """Take a new target pose; returns False, and counts, when it is refused: it is stale by its stamp,
-        older than the one obeyed, not finite, or the arm is homing or faulted."""
-        state, _ = self._measured()
-        age_ns = state.stamp_ns - stamp_ns
-        is_following = self._mode is ArmMode.FOLLOW
-        if (
-            self._mode in (ArmMode.HOMING, ArmMode.FAULT)
-            or age_ns >= self._expiry_ns
-            or (is_following and stamp_ns < self._target_stamp_ns)
-            or not math.isfinite(sum(T_base_target.as_vector()))
-        ):
+    def accept(self, T_base_target: Pose, stamp_ns: int) -> Reason:
+        """Take a new target pose, decided on at `stamp_ns`; returns why it is refused, Reason.NONE where it is not.
+
+        Whatever was checked before it came here is checked again: numbers, quaternion, age (by the arm's own clock),
+        order, distance to the tool, contact force and moment. One refused for the contact ends the following as well.
+        """
+        reasons = self._refusals(T_base_target, stamp_ns)
+        if reasons:
             self._refused += 1
-            return False
-        self._target, self._target_stamp_ns = T_base_target, stamp_ns
-        self._mode = ArmMode.FOLLOW
+            if self._mode is ArmMode.FOLLOW and reasons & (Reason.FORCE | Reason.MOMENT):
+                self._begin_hold(self._readings.newest()[1], reasons.sentence())
+            return reasons
+        now_ns = self._readings.newest()[0].stamp_ns
+        self._target, self._stamp_ns, self._oldest_ns = T_base_target, stamp_ns, stamp_ns
+        # a stamp a little ahead makes no command live longer
+        self._expires_ns = min(stamp_ns, now_ns) + self._expiry_ns
+        self._enter(ArmMode.FOLLOW, "")
         self._accepted += 1
-        return True
+        return Reason.NONE
 
     def tick(self) -> None:
         """One control step: read, law, write. Never raises for a bad reading or torque: it latches a fault."""
         self._ticks += 1
         try:
-            state, dynamics = self._read()
+            state, dynamics = self._readings.read()
         except RobotError as error:
             self._latch(f"reading the arm failed: {error}")
-            self._write_still()
+            self._write_still(is_blind=True)
             return
-        if self._mode is ArmMode.FOLLOW and state.stamp_ns - self._target_stamp_ns >= self._expiry_ns:
+        if self._readings.is_frozen:
+            self._latch(f"the arm's readings have repeated themselves for {self._safety.frozen_after_s} s")
+            self._write_still(is_blind=True)
+            return
+        if self._mode is ArmMode.FOLLOW and state.stamp_ns >= self._expires_ns:
             self._expired += 1
-            self._begin_hold(state, dynamics)
+            self._begin_hold(dynamics, f"no command for {self._safety.command_expiry_s} s")
         if self._mode is ArmMode.FAULT:
             self._write_still()
             return
+        if self._mode is ArmMode.FOLLOW and self._executed[0] != self._stamp_ns:
+            self._executed = (self._stamp_ns, state.stamp_ns)
         torque = self._torque(state, dynamics)
         if not math.isfinite(torque.sum()):
             self._latch("the control law returned a torque that is not finite")
@@ -154,54 +116,67 @@ class ArmServer:
             self.tick()
 
     def start_home(self, seed: int) -> None:
-        """Begin to lift the tool and go to the home posture of `seed`; the ticks do it.
+        """Begin to lift the tool and go to the home posture of `seed`; the ticks do it, `hold` ends it early.
 
         All filters are forgotten, so that what follows depends on the arm's state and the seed alone.
 
         Raises:
-            FaultError: while a fault is latched.
+            FaultError: while a fault or a stop is latched.
         """
-        if self._mode is ArmMode.FAULT:
-            raise FaultError(f"The arm cannot home because {self._fault}; clear it with reset_fault first.")
-        state, dynamics = self._read()
-        self._tau_external = np.zeros(7)
+        if self.is_latched:
+            raise FaultError(f"The arm cannot home because {self._cause}; clear it with reset_fault first.")
+        state, dynamics = self._readings.read()
+        self._readings.forget()
         self._homing = HomingMotion(self.config.homing, state, dynamics, self.config.home.draw(seed))
-        self._law.reset()
-        self._mode = ArmMode.HOMING
+        self.law.reset()
+        self._enter(ArmMode.HOMING, "homing")
 
-    def hold(self) -> None:
-        """Hold the arm, compliantly, where it is; ends following and homing. A fault stays a fault."""
-        if self._mode is not ArmMode.FAULT:
-            self._begin_hold(*self._measured())
+    def hold(self, cause: str = "asked to") -> None:
+        """Hold the arm, compliantly, where it is; ends following and homing. What is latched stays latched.
+
+        Commands decided on before are refused from now on.
+        """
+        if not self.is_latched:
+            state, dynamics = self._readings.newest()
+            self._oldest_ns = max(self._oldest_ns, state.stamp_ns)
+            self._begin_hold(dynamics, cause)
+
+    def stop(self, cause: str) -> None:
+        """Hold the arm, compliantly, where it is, and refuse everything until `reset_fault`. A fault stays a fault."""
+        if self.is_latched:
+            return
+        self._stops += 1
+        self._begin_hold(self._readings.newest()[1], cause, ArmMode.STOP)
 
     def settle(self) -> None:
         """Read the arm anew and hold it there, with all filters forgotten: after the world was laid out anew,
         so that an episode depends on nothing that came before it."""
-        state, dynamics = self._read()
-        self._tau_external = np.zeros(7)
-        if self._mode is not ArmMode.FAULT:
-            self._begin_hold(state, dynamics)
-            self._law.reset()
+        _, dynamics = self._readings.read()
+        self._readings.forget()
+        if self._mode is ArmMode.FAULT:
+            return
+        if self._mode is ArmMode.STOP:
+            self._begin_hold(dynamics, self._cause, ArmMode.STOP)
+        else:
+            self._begin_hold(dynamics, "settled")
+        self.law.reset()
 
     def reset_fault(self) -> None:
-        """Clear a latched fault (a person's decision) and hold where the arm is.
+        """Clear a latched fault or stop (a person's decision) and hold where the arm is.
 
         Raises:
             RobotError: when the arm still cannot be read; the fault then stays.
         """
-        state, dynamics = self._read()
-        self._fault = ""
-        self._begin_hold(state, dynamics)
+        state, dynamics = self._readings.read()
+        self._readings.forget()
+        self._oldest_ns = max(self._oldest_ns, state.stamp_ns)
+        self._begin_hold(dynamics, "cleared by a person")
 
     def snapshot(self) -> ArmSnapshot:
         """Return what the arm measures now."""
         if self._mode is not ArmMode.FAULT:
-            self._read(is_sampling=False)
-        state, dynamics = self._measured()
-        J = dynamics.jacobian
-        # tau = J^T w has one solution w of least squares, exact where the arm is not singular
-        wrench = np.asarray(np.linalg.solve(J @ J.T + 1e-9 * np.eye(6), J @ self._tau_external), dtype=np.float64)
-        return ArmSnapshot(state.stamp_ns, state.q, state.dq, dynamics.T_base_tool, J @ state.dq, wrench, self._tau)
+            self._readings.read(is_sampling=False)
+        return self._readings.snapshot(self._tau)
 
     @property
     def mode(self) -> str:
@@ -209,13 +184,33 @@ class ArmServer:
         return self._mode.value
 
     @property
+    def mode_since_ns(self) -> int:
+        """Stamp of the arm [ns] at which the mode last changed."""
+        return self._mode_since_ns
+
+    @property
+    def cause(self) -> str:
+        """Why the arm is not following a command, for a person; empty when it is."""
+        return self._cause
+
+    @property
     def fault(self) -> str:
         """Why the arm is faulted; empty when it is not."""
-        return self._fault
+        return self._cause if self._mode is ArmMode.FAULT else ""
+
+    @property
+    def executed(self) -> tuple[int, int]:
+        """Stamp of the newest command that a control tick followed, and the arm's stamp of the first such tick [ns]."""
+        return self._executed
 
     @property
     def has_fault(self) -> bool:
         return self._mode is ArmMode.FAULT
+
+    @property
+    def is_latched(self) -> bool:
+        """Whether a fault or a stop waits for a person."""
+        return self._mode in (ArmMode.FAULT, ArmMode.STOP)
 
     @property
     def is_homing(self) -> bool:
@@ -227,56 +222,66 @@ class ArmServer:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Ticks, commands accepted and refused, expiries of a followed command, and faults since the start."""
+        """Ticks, commands accepted and refused, expiries of a followed command, faults and stops since the start."""
         return {
             "ticks": self._ticks,
             "accepted": self._accepted,
             "refused": self._refused,
             "expired": self._expired,
             "faults": self._faults,
+            "stops": self._stops,
         }
 
-    def _read(self, is_sampling: bool = True) -> tuple[ArmState, ArmDynamics]:
-        state = self._arm.read()
-        dynamics = self._arm.dynamics()
-        self._state, self._dynamics = state, dynamics
-        if is_sampling:
-            tau, step = self.config.wrench_time_constant_s, self.config.control_step_s
-            self._tau_external = self._tau_external + step / (tau + step) * (state.tau_external - self._tau_external)
-        return state, dynamics
-
-    def _measured(self) -> tuple[ArmState, ArmDynamics]:
-        if self._state is None or self._dynamics is None:
-            raise RobotError("The arm has not been read yet; call connect first.")
-        return self._state, self._dynamics
+    def _refusals(self, target: Pose, stamp_ns: int) -> Reason:
+        state, dynamics = self._readings.newest()
+        reasons = Reason.MODE if self.is_homing or self.is_latched else Reason.NONE
+        age_ns = state.stamp_ns - stamp_ns
+        if age_ns >= self._expiry_ns:
+            reasons |= Reason.STALE
+        if -age_ns > to_ns(self._safety.max_lead_s):
+            reasons |= Reason.FROM_FUTURE
+        if stamp_ns < self._oldest_ns:
+            reasons |= Reason.REPLAYED
+        if form := refuse_form(target):
+            return reasons | form
+        tool = dynamics.T_base_tool
+        if np.array_equal(target.position, tool.position) and np.array_equal(target.quaternion, tool.quaternion):
+            return reasons  # to stay is allowed whatever the contact
+        wrench = self._readings.wrench()
+        with np.errstate(over="ignore", invalid="ignore"):
+            return reasons | self._governor.refuse_measured(target, tool, wrench[:3], wrench[3:])
 
     def _torque(self, state: ArmState, dynamics: ArmDynamics) -> Array:
         if self._homing is not None:
-            torque = self._homing.torque(self._law, state, dynamics, self.config.control_step_s)
+            torque = self._homing.torque(self.law, state, dynamics, self.config.control_step_s)
             if self._homing.is_done:
-                self._begin_hold(state, dynamics)
+                self._begin_hold(dynamics, "homed")
             return torque
         if self._target is None:
             raise RobotError("The arm has no target; call connect first.")
-        return self._law.torque(state, dynamics, self._target, self.config.control_step_s)
+        return self.law.torque(state, dynamics, self._target, self.config.control_step_s)
 
-    def _begin_hold(self, state: ArmState, dynamics: ArmDynamics) -> None:
+    def _begin_hold(self, dynamics: ArmDynamics, cause: str, mode: ArmMode = ArmMode.HOLD) -> None:
         self._homing = None
-        self._target, self._target_stamp_ns = dynamics.T_base_tool, state.stamp_ns
-        self._law.reset(self._tau)
-        self._mode = ArmMode.HOLD
+        self._target = dynamics.T_base_tool
+        self.law.reset(self._tau)
+        self._enter(mode, cause)
 
-    def _latch(self, reason: str) -> None:
+    def _enter(self, mode: ArmMode, cause: str) -> None:
+        if mode is not self._mode:
+            self._mode_since_ns = self._readings.newest()[0].stamp_ns
+        self._mode, self._cause = mode, cause
+
+    def _latch(self, cause: str) -> None:
         self._homing = None
         if self._mode is not ArmMode.FAULT:
             self._faults += 1
-            self._fault = reason
-        self._mode = ArmMode.FAULT
+            self._enter(ArmMode.FAULT, cause)
 
-    def _write_still(self) -> None:
-        """Balance gravity and damp the joints, from the last good reading."""
-        state, dynamics = self._measured()
-        self._write(dynamics.bias - self.config.fault_damping * state.dq)
+    def _write_still(self, is_blind: bool = False) -> None:
+        """Balance gravity and damp the joints, from the last good reading; an old velocity damps nothing."""
+        state, dynamics = self._readings.newest()
+        self._write(dynamics.bias - (0.0 if is_blind else self.config.fault_damping) * state.dq)
 
     def _write(self, torque: Array) -> None:
         self._tau = torque

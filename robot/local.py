@@ -136,7 +136,8 @@ class LocalRobot:
 
     def _situation(self) -> Situation:
         now = self._server.snapshot()
-        return Situation(now.T_base_tool, now.wrench[:3], now.stamp_ns, BASE_FRAME, self._period_s)
+        force, moment = now.wrench[:3], now.wrench[3:]
+        return Situation(now.T_base_tool, force, now.stamp_ns, BASE_FRAME, self._period_s, moment)
 
     def _over_twist(self, sample: DeviceSample) -> Array:
         """The axes as they come out of `teleop/twist`, so that both robots round alike."""
@@ -162,5 +163,6 @@ class LocalRobot:
             reasons=reasons,
             stream_stamps_ns=stamps,
             truth_success=truth["is_inserted"] > 0.5,
-            is_aborted=self._server.has_fault,
+            is_aborted=self._server.is_latched,
+            cause=self._server.cause if self._server.is_latched else "",
         )

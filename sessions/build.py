@@ -49,7 +49,9 @@ def episode_seed(config: RobotConfig, phase: str, index: int) -> int:
 
 
 def action_map(config: RobotConfig) -> ActionMap:
-    return ActionMap(config.control.axes, config.control.scale, config.control.q_home)
+    control = config.control
+    # half of the way that the governor takes for a jump: the rest is for the action itself
+    return ActionMap(control.axes, control.scale, control.q_home, 0.5 * config.safety.max_jump_rad)
 
 
 def command_mux(config: RobotConfig) -> CommandMux:
@@ -63,7 +65,7 @@ def arm_server(config: RobotConfig) -> tuple[ArmServer, World]:
     from robot.impedance import CartesianImpedance
 
     arm = MujocoArm(config.sim, config.arm.home)
-    server = ArmServer(arm, CartesianImpedance(config.impedance), config.arm)
+    server = ArmServer(arm, CartesianImpedance(config.impedance), config.arm, config.safety)
     server.connect()
     return server, arm
 

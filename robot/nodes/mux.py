@@ -111,8 +111,9 @@ class MuxNode(NudgeNode):
     def _situation(self, row: dict[str, Any]) -> Situation:
         pose = row["pose"]
         now_ns = messages.stamp_of(pose) if self.graph.is_lockstep else self.get_clock().now().nanoseconds
-        force = messages.to_wrench(row["wrench"])[:3]
-        return Situation(messages.to_pose(pose), force, int(now_ns), self.graph.base_frame, self.graph.period_s)
+        wrench = messages.to_wrench(row["wrench"])
+        frame, period_s = self.graph.base_frame, self.graph.period_s
+        return Situation(messages.to_pose(pose), wrench[:3], int(now_ns), frame, period_s, wrench[3:])
 
     def _command(self, message: Any) -> Command:
         return Command(messages.to_pose(message), messages.stamp_of(message), message.header.frame_id)

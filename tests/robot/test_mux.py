@@ -48,14 +48,21 @@ def _command(*action: float, situation: Situation = SITUATION) -> Command:
 FORWARD = _command(1.0, 0.0, 0.0, 0.0)
 
 
+def _later(periods: int) -> tuple[Command, Situation]:
+    """The same, some control periods later."""
+    situation = replace(SITUATION, now_ns=NOW_NS + periods * 100_000_000)
+    return replace(FORWARD, stamp_ns=situation.now_ns), situation
+
+
 def _holds(output: MuxOutput) -> bool:
     return output.target is None and output.source is Source.HOLD and not output.executed.any()
 
 
 def test_without_a_person_the_policy_commands():
     mux = _mux()
-    for human in (None, LOOKING):
-        output = mux.decide(FORWARD, human, SITUATION)
+    for k, human in enumerate((None, LOOKING)):
+        command, situation = _later(k)
+        output = mux.decide(command, human, situation)
         assert output.source is Source.POLICY
         assert output.mode is mux.mode is Mode.POLICY
         assert output.reasons == Reason.NONE
@@ -80,7 +87,10 @@ def test_a_person_wins_even_over_a_policy_that_has_gone_mad():
 
 def test_letting_go_hands_back_to_the_policy():
     mux = _mux()
-    sources = [mux.decide(FORWARD, human, SITUATION).source for human in (LOOKING, RIGHT, RIGHT, LOOKING, None)]
+    sources = []
+    for k, human in enumerate((LOOKING, RIGHT, RIGHT, LOOKING, None)):
+        command, situation = _later(k)
+        sources.append(mux.decide(command, human, situation).source)
     assert sources == [Source.POLICY, Source.HUMAN, Source.HUMAN, Source.POLICY, Source.POLICY]
 
 
@@ -188,13 +198,14 @@ def test_a_reset_commands_while_it_is_under_way_and_through_the_governor():
 def test_no_target_leaves_the_mux_in_a_mode_that_does_not_move():
     rng = np.random.default_rng(SEED + 1)
     mux = _mux()
-    for _ in range(2000):
+    for k in range(2000):
+        command, situation = _later(k)
         mux.handle(rng.choice(list(Event)))
         human = None if rng.random() < 0.3 else HumanInput(rng.normal(size=6), bool(rng.random() < 0.5))
         if rng.random() < 0.3:
-            output = mux.forward_reset(FORWARD, SITUATION)
+            output = mux.forward_reset(command, situation)
         else:
-            output = mux.decide(FORWARD, human, SITUATION)
+            output = mux.decide(command, human, situation)
         assert output.mode is mux.mode
         assert output.target is None or mux.mode in MOVING
         assert _holds(output) == (output.target is None)

@@ -13,6 +13,7 @@ from robot.actions import ActionMap
 from robot.arm_server import ArmServer, ArmServerConfig, ArmSnapshot
 from robot.impedance import CartesianImpedance, ImpedanceConfig
 from robot.interfaces import DeviceSample
+from robot.safety import SafetyConfig
 from robot.types import Label
 from teleop.operator import OperatorConfig, SimulatedOperator
 
@@ -35,7 +36,7 @@ class Rig:
     def __init__(self, sim: SimConfig | None = None, operator: OperatorConfig | None = None) -> None:
         self.arm = MujocoArm(sim or SimConfig())
         self.law = CartesianImpedance(ImpedanceConfig())
-        self.server = ArmServer(self.arm, self.law, ArmServerConfig())
+        self.server = ArmServer(self.arm, self.law, ArmServerConfig(), SafetyConfig())
         self.server.connect()
         self.operator = SimulatedOperator(operator or OperatorConfig(), seed=0)
 

@@ -12,6 +12,7 @@ from robot.arm_server import ArmServer, ArmServerConfig
 from robot.errors import FaultError, RobotError
 from robot.impedance import CartesianImpedance, ImpedanceConfig
 from robot.interfaces import ArmDynamics, ArmState
+from robot.safety import Reason, SafetyConfig
 from robot.se3 import Pose
 from robot.types import Array
 
@@ -41,7 +42,8 @@ class MadLaw(CartesianImpedance):
 
 
 def _server(arm: MujocoArm | None = None, law: CartesianImpedance | None = None) -> ArmServer:
-    server = ArmServer(arm or MujocoArm(SimConfig()), law or CartesianImpedance(ImpedanceConfig()), ArmServerConfig())
+    law = law or CartesianImpedance(ImpedanceConfig())
+    server = ArmServer(arm or MujocoArm(SimConfig()), law, ArmServerConfig(), SafetyConfig())
     server.connect()
     return server
 
@@ -56,7 +58,8 @@ def _way(server: ArmServer, start: np.ndarray) -> np.ndarray:
 
 
 def test_a_server_that_was_never_connected_says_so():
-    server = ArmServer(MujocoArm(SimConfig()), CartesianImpedance(ImpedanceConfig()), ArmServerConfig())
+    law = CartesianImpedance(ImpedanceConfig())
+    server = ArmServer(MujocoArm(SimConfig()), law, ArmServerConfig(), SafetyConfig())
     with pytest.raises(RobotError, match="connect first"):
         server.snapshot()
 
@@ -72,7 +75,7 @@ def test_the_arm_holds_after_connecting():
 def test_a_target_two_centimetres_ahead_is_mostly_reached_in_a_period_and_never_overshot_by_much():
     server = _server()
     start = server.snapshot().T_base_tool.position
-    assert server.accept(*_ahead(server, (1.0, 0.0, 0.0, 0.0)))
+    assert server.accept(*_ahead(server, (1.0, 0.0, 0.0, 0.0))) is Reason.NONE
     server.advance(0.1)
     assert 0.008 < _way(server, start)[0] < 0.02
     server.advance(0.1)
@@ -118,10 +121,10 @@ def test_stale_commands_and_commands_without_a_number_are_refused_and_counted():
     server = _server()
     server.advance(1.0)
     target, stamp_ns = _ahead(server, (1.0, 0.0, 0.0, 0.0))
-    assert not server.accept(target, stamp_ns - EXPIRY_NS - 10_000_000)
-    assert not server.accept(Pose(np.array([np.nan, 0.0, 0.0]), target.quaternion), stamp_ns)
-    assert server.accept(target, stamp_ns)
-    assert not server.accept(target, stamp_ns - 1)
+    assert server.accept(target, stamp_ns - EXPIRY_NS - 10_000_000) == Reason.STALE
+    assert server.accept(Pose(np.array([np.nan, 0.0, 0.0]), target.quaternion), stamp_ns) == Reason.NOT_FINITE
+    assert server.accept(target, stamp_ns) == Reason.NONE
+    assert server.accept(target, stamp_ns - 1) == Reason.REPLAYED
     assert server.counters["refused"] == 3
     assert server.counters["accepted"] == 1
 
@@ -147,13 +150,13 @@ def test_a_fault_refuses_commands_and_homing_until_it_is_reset():
     law.is_mad = True
     server.tick()
     law.is_mad = False
-    assert not server.accept(*_ahead(server, (1.0, 0.0, 0.0, 0.0)))
+    assert server.accept(*_ahead(server, (1.0, 0.0, 0.0, 0.0))) is Reason.MODE
     with pytest.raises(FaultError, match="reset_fault"):
         server.start_home(SEED)
     server.hold()
     assert server.has_fault
     server.reset_fault()
-    assert server.accept(*_ahead(server, (1.0, 0.0, 0.0, 0.0)))
+    assert server.accept(*_ahead(server, (1.0, 0.0, 0.0, 0.0))) is Reason.NONE
     server.advance(0.1)
     assert not server.has_fault
 
@@ -207,7 +210,7 @@ def test_home_postures_differ_from_seed_to_seed_within_their_range():
 def test_commands_are_refused_while_homing():
     server = _server()
     server.start_home(SEED)
-    assert not server.accept(*_ahead(server, (1.0, 0.0, 0.0, 0.0)))
+    assert server.accept(*_ahead(server, (1.0, 0.0, 0.0, 0.0))) is Reason.MODE
     assert server.is_homing
 
 

@@ -1,0 +1,45 @@
+"""What an arm server is told: its settings, its modes, and the control law that it runs."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+from robot.homing import HomePosture, HomingConfig
+from robot.interfaces import ArmDynamics, ArmState
+from robot.se3 import Pose
+from robot.settings import Settings, setting
+from robot.types import Array
+
+
+class ArmMode(enum.Enum):
+    """What the arm does at this tick."""
+
+    HOLD = "hold"
+    FOLLOW = "follow"
+    HOMING = "homing"
+    STOP = "stop"
+    FAULT = "fault"
+
+
+class Law(Protocol):
+    """A control law; `robot.impedance.CartesianImpedance` is one."""
+
+    def torque(self, state: ArmState, dynamics: ArmDynamics, T_base_target: Pose, dt_s: float) -> Array: ...
+    def reset(self, torque: Array | None = None) -> None: ...
+
+
+@dataclass(frozen=True)
+class ArmServerConfig(Settings):
+    """Timing and safety of the control tick."""
+
+    control_step_s: float = setting(0.002, "Length of one control tick.", unit="s", low=2e-4, high=0.02)
+    wrench_time_constant_s: float = setting(
+        0.02, "Low-pass on the external wrench that is reported; 0 is off.", unit="s", low=0.0, high=1.0
+    )
+    fault_damping: float = setting(
+        4.0, "Joint damping under a fault, where gravity alone is balanced.", unit="Nms/rad", low=0.0, high=50.0
+    )
+    home: HomePosture = setting(HomePosture, "Where homing ends.")
+    homing: HomingConfig = setting(HomingConfig, "How homing gets there.")
