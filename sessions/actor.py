@@ -18,7 +18,7 @@ from robot.types import Source
 from sessions import build
 from sessions.config import digest
 from sessions.processes import die_with_parent
-from sessions.run import Run
+from sessions.run import STORES, Run
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Phase:
 PHASES = {
     phase.name: phase
     for phase in (
-        Phase("record", "demos", "record", "demonstrate", "hold", "operator"),
-        Phase("evaluate_base", "eval_base", "evaluate", "watch", "base", "truth"),
-        Phase("finetune", "online", "finetune", "supervise", "residual", "operator"),
-        Phase("evaluate_final", "eval_final", "evaluate", "watch", "final", "truth"),
+        Phase("record", STORES["record"], "record", "demonstrate", "hold", "operator"),
+        Phase("evaluate_base", STORES["evaluate_base"], "evaluate", "watch", "base", "truth"),
+        Phase("finetune", STORES["finetune"], "finetune", "supervise", "residual", "operator"),
+        Phase("evaluate_final", STORES["evaluate_final"], "evaluate", "watch", "final", "truth"),
     )
 }
 

@@ -26,6 +26,9 @@ PHASE_NAMES = {
 }
 
 
+PATH_SHOWN = ("capture to observation", "capture to command", "capture to executed")
+
+
 @dataclass(frozen=True)
 class Theme:
     """Colours of a picture; the background is the report's card."""
@@ -167,6 +170,29 @@ def timing(run: RunData, theme: Theme) -> Figure:
     speed.grid(False, axis="y")
     speed.margins(x=0.18)
     speed.set_xlabel("simulated time / wall time in steps")
+    return figure
+
+
+def path(run: RunData, theme: Theme) -> Figure:
+    """How old a picture is on its way to the motion, in real time: median to 99th percentile, and the largest."""
+    figure, axes = _figure(theme, 0.9 + 1.3 * len(run.real_time), rows=max(1, len(run.real_time)), sharex=True)
+    for axis, (phase, times) in zip(axes, run.real_time.items(), strict=False):
+        found = times.spreads()
+        for place, name in enumerate(PATH_SHOWN):
+            age = found[name]
+            colour = theme.final if name.endswith("executed") else theme.base
+            axis.barh(place, age.p99, color=colour, alpha=0.35, height=0.5)
+            axis.barh(place, age.p50, color=colour, height=0.5)
+            axis.plot([age.max], [place], "|", color=theme.human, markersize=12, markeredgewidth=2)
+            if age.samples:
+                axis.text(age.max, place, f"  {age.max:.1f}", color=theme.faint, fontsize=8.5, va="center")
+        axis.set_yticks(range(len(PATH_SHOWN)), PATH_SHOWN)
+        axis.invert_yaxis()
+        axis.grid(False, axis="y")
+        axis.margins(x=0.08)
+        axis.set_title(PHASE_NAMES[phase], color=theme.text, fontsize=9.5, loc="left")
+    axes[-1].set_xlim(left=0)
+    axes[-1].set_xlabel("age since capture, ms: median (full), 99 of 100 (pale), largest (mark)")
     return figure
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import html
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from sessions import plots
+from sessions import plots, report_timing
 from sessions.film import Film, choose, film, open_if_there
+from sessions.report_parts import clock, data_uri, percent, picture, section, short, table
 from sessions.report_style import STYLE
 from sessions.run_data import Row, RunData, read_run, steps_s, summarise
 from sessions.statistics import Rate
@@ -37,22 +34,19 @@ def write_report(path: Path) -> Path:
         _header(run),
         _tiles(run),
         _films(before, after, pictures),
-        _section(
+        section(
             "Success against robot steps",
             "While learning the policy explores and a person may take over: the lines are no evaluation. Points: "
             f"without interventions, deterministic{_same_seeds(run)}. Bands and bars are 95% Wilson intervals.",
-            _picture(run, "success", plots.success, pictures) if run.finetune or run.evaluations else "",
+            picture(run, "success", plots.success, pictures) if run.finetune or run.evaluations else "",
         ),
-        _section(
+        section(
             "Interventions over time",
             "How much of each episode a person drove, and how often that person took over.",
-            _picture(run, "interventions", plots.interventions, pictures) if run.finetune else "",
+            picture(run, "interventions", plots.interventions, pictures) if run.finetune else "",
         ),
-        _section(
-            "Timing",
-            "A control step is everything from one observation to the next.",
-            (_picture(run, "timing", plots.timing, pictures) + _wall_table(run)) if run.episodes else "",
-        ),
+        report_timing.timing(run, pictures),
+        report_timing.stops(run),
         _replay(run, pictures),
         _phases(run),
         _config(run),
@@ -107,7 +101,7 @@ def _tiles(run: RunData) -> str:
         ("Robot steps", f"{summary['robot_steps']:,}", f"{len(run.finetune)} episodes of finetuning"),
         ("Take-overs", f"{summary['interventions']:,}", "by the person, while learning"),
         ("Wall time", clock(summary["wall_s"]), "all phases"),
-        ("Duty cycle", _percent(summary["duty_cycle"]), "of finetuning, robot acting"),
+        ("Duty cycle", percent(summary["duty_cycle"]), "of finetuning, robot acting"),
     ]
     if acting > 0:
         small.append(("Speed", f"{moving / acting:.1f} x", "real time, in steps"))
@@ -140,66 +134,45 @@ def _films(before: Film | None, after: Film | None, pictures: Path) -> str:
             (pictures / f"{name}.webp").write_bytes(item.animation)
             (pictures / f"{name}.png").write_bytes(item.strip)
     figures = "".join(
-        f'<figure><img alt="{item.title}, episode with seed {item.seed}" src="{_data(item.animation, "webp")}">'
+        f'<figure><img alt="{item.title}, episode with seed {item.seed}" src="{data_uri(item.animation, "webp")}">'
         f"<figcaption><b>{item.title}</b> {_outcome(item)} seed {item.seed}, {item.steps} steps</figcaption></figure>"
         for item in shown
     )
     strips = "".join(
-        f'<figure class="strip"><img alt="film strip" src="{_data(item.strip, "png")}">'
+        f'<figure class="strip"><img alt="film strip" src="{data_uri(item.strip, "png")}">'
         f"<figcaption>{item.title}</figcaption></figure>"
         for item in shown
     )
     same = before is not None and after is not None and before.seed == after.seed
     about = "The same start, before and after finetuning" if same else "Episodes of the evaluations"
     body = f'<div class="films">{figures}</div>{strips}' if shown else ""
-    return _section("Before and after", f"{about}; the inset is the wrist camera.", body)
+    return section("Before and after", f"{about}; the inset is the wrist camera.", body)
 
 
 def _outcome(item: Film) -> str:
     return '<span class="tag good">success</span>' if item.is_success else '<span class="tag bad">failed</span>'
 
 
-def _picture(run: RunData, name: str, plot: Callable[[RunData, plots.Theme], Figure], pictures: Path) -> str:
-    light, dark = plots.draw(plot, run, plots.LIGHT), plots.draw(plot, run, plots.DARK)
-    (pictures / f"{name}.png").write_bytes(light)
-    return (
-        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{_data(dark, "png")}">'
-        f'<img alt="{name}" src="{_data(light, "png")}"></picture>'
-    )
-
-
-def _wall_table(run: RunData) -> str:
-    rows = []
-    for phase, name in plots.PHASE_NAMES.items():
-        lines = run.episodes.get(phase)
-        if lines:
-            reset, wait = (sum(line.get(key) or 0.0 for line in lines) for key in ("reset_s", "wait_s"))
-            rows.append([name, str(len(lines)), clock(steps_s(lines)), clock(reset), clock(wait)])
-    return _table(["phase", "episodes", "in steps", "in resets", "waiting for the learner"], rows, numbers=(1, 2, 3, 4))
-
-
 def _replay(run: RunData, pictures: Path) -> str:
     found = run.replay
     if not found:
-        return _section("Replay in simulation", "", "")
+        return section("Replay in simulation", "", "")
     about = f"Episode {found.get('episode')} sent through a fresh simulation: {found.get('verdict', 'no verdict')}"
     if isinstance(found.get("max_error_mm"), (int, float)):
         about += f" (largest distance {found['max_error_mm']:.3g} mm)."
-    body = _picture(run, "replay", plots.replay, pictures) if found.get("position_error_mm") else ""
-    return _section("Replay in simulation", about, body)
+    body = picture(run, "replay", plots.replay, pictures) if found.get("position_error_mm") else ""
+    return section("Replay in simulation", about, body)
 
 
 def _phases(run: RunData) -> str:
     known = ("phase", "seed", "wall_s", "what")
     rows = []
     for row in run.phases:
-        rest = ", ".join(
-            f"{key} {_short(value)}" for key, value in row.items() if key not in known and _is_short(value)
-        )
+        rest = ", ".join(f"{key} {short(value)}" for key, value in row.items() if key not in known and _is_short(value))
         what = f"{row.get('what', '')}{f' ({rest})' if rest else ''}"
         rows.append([str(row.get("phase", "")), str(row.get("seed", "")), clock(row.get("wall_s")), what])
-    body = _table(["phase", "seed", "took", "what was done"], rows, numbers=(1, 2)) if rows else ""
-    return _section("What was done, with which seed", "", body)
+    body = table(["phase", "seed", "took", "what was done"], rows, numbers=(1, 2)) if rows else ""
+    return section("What was done, with which seed", "", body)
 
 
 def _config(run: RunData) -> str:
@@ -208,44 +181,8 @@ def _config(run: RunData) -> str:
     return f"<section><details><summary>Config</summary><pre>{html.escape(run.config_text)}</pre></details></section>"
 
 
-def _section(title: str, about: str, body: str) -> str:
-    shown = body or '<p class="missing">Not there yet: this phase has not run.</p>'
-    text = f"<p>{html.escape(about)}</p>" if about and body else ""
-    return f"<section><h2>{html.escape(title)}</h2>{text}{shown}</section>"
-
-
-def _table(head: list[str], rows: list[list[str]], numbers: tuple[int, ...]) -> str:
-    kinds = ['class="n"' if i in numbers else "" for i in range(len(head))]
-    top = "".join(f"<th {kind}>{html.escape(cell)}</th>" for kind, cell in zip(kinds, head, strict=True))
-    cells = ["".join(f"<td {k}>{html.escape(c)}</td>" for k, c in zip(kinds, row, strict=True)) for row in rows]
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(f'<tr>{c}</tr>' for c in cells)}</tbody></table>"
-
-
-def clock(seconds: float | None) -> str:
-    """Return a duration as a person reads it."""
-    if seconds is None:
-        return "-"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
 def _is_short(value: object) -> bool:
     return not isinstance(value, (list, dict)) and value is not None
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.0%}"
-
-
-def _data(picture: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def _write(file: Path, text: str) -> None:

@@ -17,6 +17,9 @@ from sessions.config_yaml import to_yaml
 from sessions.robot_config import RobotConfig
 from sessions.run_config import RunConfig
 
+STORES = {"record": "demos", "evaluate_base": "eval_base", "finetune": "online", "evaluate_final": "eval_final"}
+"""Which store the steps of a phase go to."""
+
 
 class Tail:
     """Reads a file of JSON lines while another process appends to it."""

@@ -9,7 +9,9 @@ from typing import Any
 
 from robot.errors import NudgeError
 from sessions.config_yaml import parse_yaml
+from sessions.run import STORES
 from sessions.statistics import Rate, wilson
+from sessions.step_times import StepTimes
 
 Row = dict[str, Any]
 
@@ -25,8 +27,9 @@ class RunData:
     Attributes:
         config: the effective config, nested; config_text: as it stands in the file.
         episodes: lines of metrics/episodes.jsonl by phase, in order, one an episode even after a resume.
-        learner, phases: lines of metrics/learner.jsonl and metrics/phases.jsonl.
+        learner, phases, stops: lines of metrics/learner.jsonl, metrics/phases.jsonl and metrics/stops.jsonl.
         evaluations: "base" and "final", as far as they are there.
+        times: the timing of all steps by phase, from the stores.
         replay: replay/replay.json, empty where there is none.
     """
 
@@ -36,6 +39,8 @@ class RunData:
     episodes: dict[str, list[Row]] = field(default_factory=dict)
     learner: list[Row] = field(default_factory=list)
     phases: list[Row] = field(default_factory=list)
+    stops: list[Row] = field(default_factory=list)
+    times: dict[str, StepTimes] = field(default_factory=dict)
     evaluations: dict[str, Row] = field(default_factory=dict)
     replay: Row = field(default_factory=dict)
 
@@ -43,6 +48,11 @@ class RunData:
         """Return the success rate of the evaluation `name` ("base" or "final"), None before it."""
         found = self.evaluations.get(name)
         return wilson(int(found["successes"]), int(found["episodes"])) if found else None
+
+    @property
+    def real_time(self) -> dict[str, StepTimes]:
+        """Those of `times` that were measured, not simulated."""
+        return {phase: times for phase, times in self.times.items() if not times.is_simulated}
 
     @property
     def finetune(self) -> list[Row]:
@@ -81,9 +91,16 @@ def read_run(path: Path) -> RunData:
         episodes=_by_phase(json_lines(path / "metrics" / "episodes.jsonl")),
         learner=json_lines(path / "metrics" / "learner.jsonl"),
         phases=json_lines(path / "metrics" / "phases.jsonl"),
+        stops=json_lines(path / "metrics" / "stops.jsonl"),
+        times={phase: times for phase, times in step_times(path).items() if times.steps},
         evaluations={name: value for name, value in evaluations.items() if value},
         replay=_json(path / "replay" / "replay.json"),
     )
+
+
+def step_times(path: Path) -> dict[str, StepTimes]:
+    """Return the timing of all steps of the run directory `path` by phase."""
+    return {phase: StepTimes.read(path / f"{name}.zarr") for phase, name in STORES.items()}
 
 
 def json_lines(file: Path) -> list[Row]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from robot.specs import ArraySpec, RobotSpec
 from robot.store import StoreWriter
-from robot.types import Decision, FinalRecord, Label, Observation, Source, StepRecord
+from robot.types import Decision, FinalRecord, Label, Observation, Source, StepRecord, StepTiming
 from sessions.config_yaml import to_yaml
 from sessions.run_config import RunConfig
 from sessions.statistics import wilson
@@ -42,14 +42,28 @@ def write_run(path: Path, episodes: int = 6, evaluations: int = 4, image_size: i
             path / "evaluation" / f"{name}.json",
             {**rate._asdict(), "seed": 0, "episode_seeds": [100, 101], "interventions": 0},
         )
-        write_store(path / f"eval_{name}.zarr", flags, image_size, steps)
+        write_store(path / f"eval_{name}.zarr", flags, image_size, steps, is_realtime=name == "final")
+    write_lines(
+        path / "metrics" / "stops.jsonl",
+        [
+            {
+                "stamp_ns": 1_700_000_000_000_000_000,
+                "phase": "finetune",
+                "episode": 2,
+                "step": 17,
+                "mode": "soft_stop",
+                "event": "sensor_frozen",
+                "cause": "camera_front <repeats> the same picture since 0.16 s.",
+            }
+        ],
+    )
     error = np.abs(np.cumsum(random.normal(0, 0.02, 40)))
     replay = {"episode": 3, "stamps_s": np.arange(40) * 0.1, "position_error_mm": error, "max_error_mm": error.max()}
     write_json(path / "replay" / "replay.json", {**replay, "verdict": "reproduced"})
     return path
 
 
-def write_store(path: Path, successes: list[bool], image_size: int, steps: int) -> None:
+def write_store(path: Path, successes: list[bool], image_size: int, steps: int, is_realtime: bool = False) -> None:
     """Write one episode for each flag, with seeds 100, 101, ... and a moving square as images."""
     image = ArraySpec((image_size, image_size, 3), "uint8")
     observation = {"tool_pose": ArraySpec((7,), "float32", "m", "base"), "images/front": image, "images/wrist": image}
@@ -74,9 +88,24 @@ def write_store(path: Path, successes: list[bool], image_size: int, steps: int) 
                         is_truncated=is_last and not is_success,
                         is_aborted=False,
                         is_success=is_last and is_success,
+                        timing=timing(index * steps + step) if is_realtime else StepTiming.simulated(10**9),
                     )
                 )
             writer.commit(FinalRecord(_observation(steps, steps, image_size), (steps + 1) * 100_000_000, nothing))
+
+
+def timing(number: int) -> StepTiming:
+    """Return a real-time step's timing: 30 ms to the observation, then 2, 3 and `number` + 1 ms; every 4th is late.
+
+    Of step 1 nobody has told what became of its command.
+    """
+    start_ns = 1_700_000_000_000_000_000 + number * 100_000_000
+    captured, observed, decided, commanded = (start_ns + 1_000_000 * ms for ms in (0, 30, 32, 35))
+    executed = commanded + 1_000_000 * (number + 1)
+    late_ns = 11_000_000 if number % 4 == 3 else 100_000
+    if number == 1:
+        return StepTiming(captured, observed, decided, late_ns=late_ns)
+    return StepTiming(captured, observed, decided, commanded, executed, late_ns)
 
 
 def _observation(step: int, steps: int, size: int) -> Observation:

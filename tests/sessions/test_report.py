@@ -48,7 +48,7 @@ def test_text_of_the_run_cannot_break_the_page(finished: Path) -> None:
 
 
 def test_pictures_are_saved_beside_the_report(finished: Path) -> None:
-    for name in ("success", "interventions", "timing", "replay", "before", "after"):
+    for name in ("success", "interventions", "timing", "path", "replay", "before", "after"):
         with Image.open(finished / "report" / f"{name}.png") as picture:
             assert picture.width > 500
     with Image.open(io.BytesIO((finished / "report" / "after.webp").read_bytes())) as animation:
@@ -113,7 +113,7 @@ def test_a_run_that_lacks_parts_has_a_report_all_the_same(
 
 def test_an_empty_run_has_a_report_that_says_so(tmp_path: Path) -> None:
     text = write_report(tmp_path).read_text()
-    assert text.count("Not there yet: this phase has not run.") == 6
+    assert text.count("Not there yet: this phase has not run.") == 7
     assert json.loads((tmp_path / "summary.json").read_text())["base_success"] is None
 
 
