@@ -1,0 +1,227 @@
+"""The robot under test: its node processes in real time, an actor, a learner, and a person who brings it back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.faults.controls import Controls
+from benchmarks.faults.watcher import Watcher
+from robot.errors import RobotError
+from robot.types import ROLES
+from sessions import build
+from sessions.domain import Domain
+from sessions.processes import Child, Processes
+from sessions.run import Run
+
+START_TIMEOUT_S = 60.0
+RESUME_TIMEOUT_S = 40.0
+PATIENCE_S = 4.0
+"""How long an actor that lives may do nothing before a person restarts it."""
+SERVICE_EVERY_S = 0.5
+SPEED_IN_MOTION = 0.01
+"""The tool counts as moving above this [m/s]."""
+
+
+class Cell:
+    """Starts and spoils the processes of one graph.
+
+        with Cell(run, controls) as cell:
+            cell.bring("policy")        # the arm moves under a policy
+            cell.signal("mux", signal.SIGKILL)
+
+    Args:
+        run: its configuration is the robot's; what is recorded goes there.
+        phase: of the actor: "weave", or "finetune" with a learner beside it.
+    """
+
+    def __init__(self, run: Run, controls: Controls, phase: str = "weave") -> None:
+        self.run, self.controls, self.phase = run, controls, phase
+        self.acknowledged = run.path / f"acknowledged_{phase}.jsonl"
+        self._controls_file = run.path / "controls.bin"
+        self._domain = Domain()
+        os.environ.update(self._domain.environment)
+        self._processes = Processes(run.path / "logs", self._domain.environment)
+        self._children: dict[str, Child] = {}
+        self._stopped: set[str] = set()
+        self._intruder: subprocess.Popen[str] | None = None
+        arm_clock = lambda: time.time_ns() + controls["clock/arm"]  # noqa: E731
+        self.watcher = Watcher(self._domain.id, run.config.control.arm, arm_clock)
+        self.restarts = 0
+        """Actors that a person had to start again although they lived."""
+
+    def __enter__(self) -> Cell:
+        self._processes.__enter__()
+        for name in self.node_names:
+            self.start(name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._intruder is not None:
+            self._intruder.kill()
+            self._intruder.wait()
+        for name in list(self._stopped):
+            self._resume(name)
+        self._processes.stop()
+        self.watcher.close()
+        self._domain.close()
+
+    @property
+    def node_names(self) -> list[str]:
+        return list(build.node_names(self.run.config))
+
+    def start(self, name: str) -> None:
+        """Start a process of the graph by its name."""
+        clock = ("--controls", str(self._controls_file))
+        path = str(self.run.path)
+        if name == "actor":
+            counted = ("--acknowledged", str(self.acknowledged))
+            module, words = "benchmarks.faults.actor", (self.phase, "--run", path, "--episodes", "1000000", *counted)
+        elif name == "learner":
+            module, words = "sessions.learner", ("--run", path)
+            self._children[name] = self._processes.start(name, module, *words)
+            return
+        else:
+            module, words = "benchmarks.faults.node", (name, "--config", str(self.run.robot_file))
+        self._children[name] = self._processes.start(name, module, *words, "--realtime", *clock)
+
+    def is_alive(self, name: str) -> bool:
+        child = self._children.get(name)
+        return child is not None and child.process.poll() is None
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process; raises RobotError when it is not alive."""
+        if not self.is_alive(name):
+            raise RobotError(f"{name} is not alive before the injection: {self.last_words(name)}.")
+        self._children[name].process.send_signal(number)
+        if number == signal.SIGSTOP:
+            self._stopped.add(name)
+
+    def last_words(self, name: str) -> str:
+        child = self._children.get(name)
+        return child.last_words() if child is not None else "it was never started"
+
+    def intrude(self, row: str) -> int:
+        """Let a second program publish on a topic of the arm; returns the moment [ns, monotonic] it began."""
+        path = f"/{self.run.config.control.arm}/{row}"
+        stdin, stdout = self._intruder_pipes()
+        stdin.write(f"{path}\n")
+        stdin.flush()
+        return int(stdout.readline())
+
+    def prepare_intruder(self) -> None:
+        """Start the second program, silent, so that its start costs no time later."""
+        self._intruder_pipes()
+
+    def bring(self, activity: str) -> float:
+        """Do what a person would until the robot does `activity`: "policy", "human" or "resetting" (and the arm
+        moves), or is in mode "ready" or "disabled" without an actor.
+
+        Returns:
+            how long it took [s].
+
+        Raises:
+            RobotError: it did not get there; says what stands in the way.
+        """
+        started = time.monotonic()
+        self._cure()
+        self.controls["role"] = ROLES.index("demonstrate" if activity == "human" else "watch")
+        has_actor = activity in ("policy", "human", "resetting")
+        served = asked = 0.0
+        is_fresh = False
+        while not self._is_at(activity):
+            now = time.monotonic()
+            if now - started > (START_TIMEOUT_S if not self.watcher.mux_mode else RESUME_TIMEOUT_S):
+                raise RobotError(f"Waited {now - started:.0f} s for {activity}: {self._state()}")
+            self._revive(has_actor)
+            if now - served > SERVICE_EVERY_S and self._clear(activity):
+                served = asked = now
+            if self.watcher.is_moving() or self.watcher.mux_mode in ("policy", "human", "resetting"):
+                asked = now
+            is_late = now - max(asked, started) > PATIENCE_S and not is_fresh
+            has_passed = activity == "resetting" and self.watcher.mux_mode in ("policy", "human")
+            if has_actor and self.is_alive("actor") and (is_late or has_passed):
+                self.restarts += is_late
+                self.end("actor")
+                asked, is_fresh = time.monotonic(), is_late
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+    def end(self, name: str) -> None:
+        """End a process in order."""
+        if name in self._children:
+            self._resume(name)
+            self._processes.stop(self._children.pop(name))
+
+    def _cure(self) -> None:
+        if self._intruder is not None and self._intruder.stdin is not None:
+            self._intruder.stdin.write("stop\n")
+            self._intruder.stdin.flush()
+        self.controls.cure()
+        self.watcher.press(False)
+        for name in list(self._stopped):
+            self._resume(name)
+
+    def _resume(self, name: str) -> None:
+        self._stopped.discard(name)
+        if self.is_alive(name):
+            self._children[name].process.send_signal(signal.SIGCONT)
+
+    def _revive(self, has_actor: bool) -> None:
+        wanted = [*self.node_names, *(["learner"] if self.phase == "finetune" and has_actor else [])]
+        watcher = self.watcher
+        is_latched = watcher.mux_mode in ("", "fault", "disabled") or watcher.arm_mode in ("fault", "stop")
+        if has_actor and not is_latched and all(self.is_alive(name) for name in wanted):
+            wanted.append("actor")
+        for name in wanted:
+            if not self.is_alive(name):
+                self.start(name)
+        if not has_actor:
+            self.end("actor")
+
+    def _clear(self, activity: str) -> bool:
+        """Clear a latched stop as a person does, one service at a time; whether there was one."""
+        watcher = self.watcher
+        if watcher.mux_mode == "fault":
+            watcher.call("mux/clear_fault")
+        elif watcher.arm_mode in ("fault", "stop"):
+            watcher.call("arm/reset_fault")
+        elif watcher.mux_mode == "disabled" and activity != "disabled":
+            watcher.call("mux/enable")
+        elif activity == "ready" and watcher.mux_mode in ("policy", "human", "soft_stop"):
+            watcher.call("mux/episode_end")
+        else:
+            return False
+        return True
+
+    def _is_at(self, activity: str) -> bool:
+        mode = self.watcher.mux_mode
+        if activity in ("ready", "disabled"):
+            return mode == activity and not self.watcher.is_moving() and not self.is_alive("actor")
+        is_whole = all(self.is_alive(name) for name in self.node_names)
+        return mode == activity and is_whole and self.watcher.is_moving() and self.watcher.speed > SPEED_IN_MOTION
+
+    def _state(self) -> str:
+        watcher = self.watcher
+        dead = [name for name in (*self.node_names, "actor") if not self.is_alive(name)]
+        parts = [f"mux {watcher.mux_mode or 'silent'} ({watcher.mux_cause or 'no cause'})"]
+        parts += [f"arm {watcher.arm_mode or 'silent'} ({watcher.arm_cause or 'no cause'})"]
+        parts += [f"blockers {watcher.blockers}"] if watcher.blockers else []
+        parts += [f"not alive: {', '.join(f'{name} ({self.last_words(name)})' for name in dead)}"] if dead else []
+        return "; ".join(parts)
+
+    def _intruder_pipes(self):  # type: ignore[no-untyped-def]
+        if self._intruder is None or self._intruder.poll() is not None:
+            frame = f"{self.run.config.control.arm}_base"
+            self._intruder = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.faults.intruder", frame, str(self._controls_file)],
+                cwd=Path(__file__).resolve().parents[2],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        return self._intruder.stdin, self._intruder.stdout
