@@ -53,6 +53,7 @@ def main() -> int:
     parser.add_argument("phase")
     parser.add_argument("--controls", type=Path, required=True)
     parser.add_argument("--acknowledged", type=Path, required=True)
+    parser.add_argument("--go", type=Path, help="begin when there is such a file: to be ready before one is needed")
     arguments, rest = parser.parse_known_args()
     controls = Controls(arguments.controls)
     make_steppable(controls, "actor")
@@ -64,8 +65,14 @@ def main() -> int:
     from robot.nodes.port import RosRobot
     from robot.types import ROLES, Decision, Observation
     from sessions import actor
+    from sessions.processes import die_with_parent
 
     count_appends(arguments.acknowledged)
+    if arguments.go is not None:
+        die_with_parent()
+        arguments.go.with_suffix(".ready").touch()
+        while not arguments.go.exists():
+            time.sleep(0.01)
 
     class Weave:
         """A policy that follows a circle, and tells the robot at every step what the person's role is now."""

@@ -15,7 +15,10 @@ MOST_LINES = 300
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|Users|work|mnt|opt)/[\w.-]+|file://|https?://(?:localhost|127\.)")
 TEXT = ("Makefile", "Dockerfile", "pyproject.toml", "constraints.txt", "docker-compose.yml", ".ci/run")
 ONLY_IN = {
-    "rclpy": lambda path: path.parts[:2] == ("robot", "nodes") or path.match("drivers/ros_*.py"),
+    # the benchmark of faults stands beside the robot like a person or a foreign program
+    "rclpy": lambda path: (
+        path.parts[:2] in (("robot", "nodes"), ("benchmarks", "faults")) or path.match("drivers/ros_*")
+    ),
     "wandb": lambda path: path == Path("policies/mirror.py"),
     "pickle": lambda path: False,
 }
