@@ -11,7 +11,8 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from sessions.checks import Finding, all_findings
+from sessions.checks import all_findings
+from sessions.finding import Finding
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 

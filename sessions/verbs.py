@@ -181,7 +181,8 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb(
         "sessions.doctor",
         "check this machine and say what to do about each finding",
-        "Checks Python, packages, name collisions, the ROS domain, rendering, disk, shared memory and clock.",
+        "Checks Python, packages, name collisions, the ROS domain, rendering, disk, shared memory,\n"
+        "the clocks and whether control threads may have real-time priorities.",
         ("nudge doctor", "nudge doctor --json"),
         _doctor,
         has_config=False,
