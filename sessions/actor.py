@@ -195,7 +195,7 @@ def main() -> int:
     die_with_parent()
     signal.signal(signal.SIGTERM, _stop)
 
-    from robot.nodes.base import ros
+    from robot.nodes.spin import ros
 
     try:
         run = Run.read(arguments.run)

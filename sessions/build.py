@@ -58,15 +58,16 @@ def command_mux(config: RobotConfig) -> CommandMux:
     return CommandMux(action_map(config), Governor(config.safety))
 
 
-def arm_server(config: RobotConfig) -> tuple[ArmServer, World]:
-    """Return the connected simulated arm behind its server, and its world."""
+def arm_server(config: RobotConfig, is_connected: bool = True) -> tuple[ArmServer, World]:
+    """Return the simulated arm behind its server, and its world."""
     from drivers.mujoco_arm import MujocoArm
     from robot.arm_server import ArmServer
     from robot.impedance import CartesianImpedance
 
     arm = MujocoArm(config.sim, config.arm.home)
     server = ArmServer(arm, CartesianImpedance(config.impedance), config.arm, config.safety)
-    server.connect()
+    if is_connected:
+        server.connect()
     return server, arm
 
 
@@ -132,8 +133,7 @@ def node(name: str, config: RobotConfig, is_realtime: bool) -> NudgeNode:
 
     links = graph(config, is_realtime)
     if name == "arm":
-        server, world = arm_server(config)
-        return ArmNode(links, server, world, config.arm.control_step_s)
+        return ArmNode(links, *arm_server(config, is_connected=False))
     if name == "teleop":
         return TeleopNode(links, operator(config), action_map(config))
     if name == "mux":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from robot.errors import NudgeError, did_you_mean
-from robot.nodes.base import run_node
+from robot.nodes.spin import run_node
 from sessions import build
 from sessions.config import load
 from sessions.processes import die_with_parent
@@ -19,6 +20,7 @@ def main() -> int:
     parser.add_argument("name")
     parser.add_argument("--config", type=Path, help="robot.yaml of a run (default: all defaults)")
     parser.add_argument("--realtime", action="store_true")
+    parser.add_argument("--unconfigured", action="store_true", help="wait for who manages the node's lifecycle")
     # `ros2 launch` adds its own arguments behind --ros-args
     arguments, _ = parser.parse_known_args()
     die_with_parent()
@@ -28,7 +30,8 @@ def main() -> int:
         if arguments.name not in names:
             sys.stderr.write(f"No node is called {arguments.name!r}.{did_you_mean(arguments.name, names)}\n")
             return 2
-        return run_node(lambda: build.node(arguments.name, config, arguments.realtime))
+        build_it = partial(build.node, arguments.name, config, arguments.realtime)
+        return run_node(build_it, is_brought_up=not arguments.unconfigured)
     except NudgeError as error:
         sys.stderr.write(f"{arguments.name}: {error}\n")
         return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -36,12 +37,17 @@ class ArmNode(NudgeNode):
     has_async_services = True
 
     def __init__(
-        self, graph: Graph, server: ArmServer, world: World | None, tick_s: float, context: Context | None = None
+        self,
+        graph: Graph,
+        server: ArmServer,
+        world: World | None,
+        context: Context | None = None,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__("arm", graph, context=context)
+        super().__init__("arm", graph, context=context, wall=wall)
         self._server = server
         self._world = world
-        self._tick_s = tick_s
+        self._tick_s = server.config.control_step_s
         self._lock = threading.RLock()
         self._is_commanded = False
         self._refused = 0
@@ -49,29 +55,43 @@ class ArmNode(NudgeNode):
         self._scene_seed = 0
         self._homing: Future[bool] | None = None
         self._stop_thread = threading.Event()
-        # simulated time starts at zero; in real time its stamps are shifted onto the host's clock
-        self._offset_ns = 0 if graph.is_lockstep else self._now_ns() - server.snapshot().stamp_ns
+        self._thread: threading.Thread | None = None
+        self._offset_ns = 0
+
+    def setup(self) -> None:
+        self._server.connect()
+        if not self.graph.is_lockstep:
+            # simulated time starts at zero; in real time its stamps are shifted onto the host's clock
+            self._offset_ns = self.now_ns() - self._server.snapshot().stamp_ns
         self._outputs = {
             name: self.publisher(name)
-            for name in ("joint_states", "current_pose", "current_twist", "external_wrench", "arm/status")
+            for name in (
+                "joint_states",
+                "current_pose",
+                "current_twist",
+                "external_wrench",
+                "arm/status",
+                "arm/executed",
+            )
         }
-        if world is not None:
+        if self._world is not None:
             self._outputs |= {n: self.publisher(n) for n in ("tracker/socket_pose", "sim/state", "/clock")}
-            self.serve_integer("scene_seed", self._on_scene_seed)
+            self.parameters.declare_integer("scene_seed", 0, "setting it lays out the scene anew", self._on_scene_seed)
         self.subscribe("target_pose", self._on_target)
         self.serve(Trigger, "arm/home", self._on_home)
         self.serve(Trigger, "arm/hold", self._on_hold)
         self.serve(Trigger, "arm/reset_fault", self._on_reset_fault)
         self.every(1.0 / topic("arm/status").rate_hz, self._publish_status)
-        self._thread: threading.Thread | None = None
-        if graph.is_lockstep:
+        if self.graph.is_lockstep:
             self.every(0.1, self._watch_silence)
-            self._publish_state()
         else:
             self.every(1.0 / topic("joint_states").rate_hz, self._publish_state)
-            control = self.guarded(self._control)
-            self._thread = threading.Thread(target=control, name="control", daemon=True)
+            self._stop_thread.clear()
+            self._thread = threading.Thread(target=self.guarded(self._control), name="control", daemon=True)
             self._thread.start()
+
+    def start(self) -> None:
+        self._publish_state()
 
     def _on_target(self, message: Any) -> None:
         stamp_ns = messages.stamp_of(message) - self._offset_ns
@@ -200,12 +220,14 @@ class ArmNode(NudgeNode):
     def on_fault(self, what: str) -> None:
         self._server.hold()
 
-    def stop(self) -> None:
+    def halt(self) -> None:
+        with self._lock:
+            self._server.hold()
+        self._publish_status()
+
+    def teardown(self) -> None:
         self._stop_thread.set()
         if self._thread is not None:
             self._thread.join(timeout=1.0)
-        self._server.hold()
-        self._publish_status()
-
-    def _now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
+            self._thread = None
+        self._server.close()

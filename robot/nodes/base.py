@@ -1,38 +1,33 @@
-"""What every node shares: topics from the table only, guarded callbacks, diagnostics, and a clean end."""
+"""What every node shares: topics from the table only, guarded callbacks, diagnostics, a heartbeat."""
 
 from __future__ import annotations
 
-import importlib
-import signal
-import threading
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import inspect
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rcl_interfaces.msg import SetParametersResult
-from rcl_interfaces.srv import SetParameters
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
-from robot.nodes.messages import message_class
+from robot.errors import NudgeError
+from robot.nodes.lifecycle import ManagedNode
+from robot.nodes.messages import message_class, to_time
+from robot.nodes.meters import StreamMeter, stamp_or_none
+from robot.nodes.parameters import Parameters
+from robot.nodes.pulse import Pulse
 from robot.nodes.qos import publisher_qos, subscription_qos
+from robot.timing import PeriodMeter
 from robot.topics import Topic, topic
-
-try:
-    EventsExecutor: Any = importlib.import_module("rclpy.experimental").EventsExecutor
-except (ImportError, AttributeError):  # a ROS 2 distribution before it had one
-    EventsExecutor = None
 
 COMING_AND_GOING = frozenset({"actor", "client", "gripper", "person", "recorder", "every node"})
 """Publishers that a graph works without, for a while."""
+METER_SIZE = 512
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,8 @@ class Graph:
     """How the nodes of one session find each other: the arm's namespace, its base frame, and the clock's kind.
 
     In lockstep the arm advances by `period_s` for every target; in real time nodes run on their own timers.
-    `silence_s` is how long, by the wall's clock, a lockstep session may be silent in mid-episode.
+    `silence_s` is how long, by the wall's clock, a lockstep session may be silent in mid-episode. `is_direct`: there
+    is no mux, the arm takes the targets of any one client through the governor (real time only).
     """
 
     arm: str = "panda"
@@ -48,31 +44,60 @@ class Graph:
     is_lockstep: bool = True
     period_s: float = 0.1
     silence_s: float = 2.0
+    is_direct: bool = False
 
 
-class NudgeNode(Node):
-    """A node whose topics come from `robot.topics` and whose callbacks cannot kill its executor."""
+class NudgeNode(ManagedNode):
+    """A lifecycle node whose topics come from `robot.topics` and whose callbacks cannot kill its executor.
+
+    Timers run, and subscriptions and services answer, only while the node is active.
+
+        class Echo(NudgeNode):
+            def setup(self):
+                self._state = self.publisher("reset/state")
+                self.subscribe("mode", self._on_mode)
+
+        node = Echo("echo", graph)
+        node.bring_up()             # configure and activate
+        spin(node, should_stop)     # robot.nodes.spin
+
+    Args:
+        camera: namespace of the camera, for a node of one.
+        wall: the host's clock [ns]; another one for tests of clock steps.
+    """
 
     has_async_services = False
     """Whether a service of the node answers later than its callback returns."""
+    beats_alone = False
+    """Whether its heart beats in a thread of its own: for a node that computes long between its turns."""
 
-    def __init__(self, name: str, graph: Graph, *, camera: str = "", context: Context | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        graph: Graph,
+        *,
+        camera: str = "",
+        context: Context | None = None,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.graph = graph
-        self.fault = ""
         self._camera = camera
-        self._received: dict[str, int] = {}
-        super().__init__(
-            name,
-            namespace=f"/{camera or graph.arm}",
-            context=context,
-            start_parameter_services=False,
-            enable_rosout=False,
-        )
-        self._required: list[Any] = []
+        self._wall = wall
+        self._dropped = 0
+        self.forget()
+        super().__init__(name, namespace=f"/{camera or graph.arm}", context=context, enable_rosout=False)
+        # by the steady clock: a step of the wall's must not stop a timer
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.parameters = Parameters(self)
         self._ready = self.publisher("ready")
-        self._ready_timer = self.every(0.05, self._tell_when_ready)
+        self._ready_timer = self._timer(0.05, self._tell_when_ready)
+        self._ready_timer.cancel()
         self._diagnostics = self.publisher("/diagnostics")
-        self.every(1.0, self._publish_diagnostics)
+        self._timer(1.0 / topic("/diagnostics").rate_hz, self._publish_diagnostics)
+        self._pulse = Pulse(self.publisher("heartbeat"), self.name_in_graph, self.now_ns)
+        if not graph.is_lockstep:
+            self._timer(1.0 / topic("heartbeat").rate_hz, self._beat)
+        self.keep_entities()
 
     def publisher(self, name: str) -> Any:
         """Create the publisher of a row of the topic table."""
@@ -81,51 +106,81 @@ class NudgeNode(Node):
             message_class(row.type), self._path(row), publisher_qos(row, self.graph.is_lockstep)
         )
 
-    def subscribe(self, name: str, callback: Callable[[Any], None], camera: str = "", is_late: bool = True) -> Any:
+    def subscribe(
+        self,
+        name: str,
+        callback: Callable[[Any], None],
+        camera: str = "",
+        is_late: bool = True,
+        is_always: bool = False,
+    ) -> Any:
         """Subscribe to a row of the topic table; an exception in `callback` becomes this node's fault.
 
-        `is_late` as in `robot.nodes.qos.subscription_qos`.
+        `is_late` as in `robot.nodes.qos.subscription_qos`. While the node is not active messages are dropped, but for
+        the last one of a latched row, which waits; with `is_always` they are taken in every state.
         """
         row = topic(name)
-        path = self._path(row, camera)
+        meter = StreamMeter(self._path(row, camera))
 
-        def counted(message: Any) -> None:
-            self._received[path] = self._received.get(path, 0) + 1
-            callback(message)
+        def taken(message: Any) -> None:
+            if self._is_active or is_always:
+                meter.take(message)
+                callback(message)
+            elif row.is_latched:
+                self._waiting[meter.path] = lambda: guarded(message)
 
-        subscription = self.create_subscription(
-            message_class(row.type),
-            path,
-            self.guarded(counted),
-            subscription_qos(row, self.graph.is_lockstep, is_late),
-        )
+        guarded = self.guarded(taken)
+        qos = subscription_qos(row, self.graph.is_lockstep, is_late)
+        subscription = self.create_subscription(message_class(row.type), meter.path, guarded, qos)
+        self._meters.append(meter)
         if row.publisher not in COMING_AND_GOING:
             self._required.append(subscription)
         return subscription
 
-    def every(self, period_s: float, callback: Callable[[], None]) -> Any:
-        """Call `callback` on a timer, guarded."""
-        guarded = self.guarded(callback)
-        return self.create_timer(period_s, lambda: guarded())  # a lambda, because executors count its parameters
+    def every(self, period_s: float, callback: Callable[[], None], name: str = "") -> Any:
+        """Call `callback` on a timer while the node is active, guarded; `name` is what diagnostics call it."""
+        meter = PeriodMeter(period_s, METER_SIZE)
+        self._rhythms[name or callback.__name__.strip("_")] = meter
+
+        def timed() -> None:
+            if self._is_active:
+                meter.tick(time.monotonic_ns())
+                callback()
+
+        timer = self._timer(period_s, timed)
+        timer.cancel()  # until the node is active
+        self._timed.append((timer, meter))
+        return timer
 
     def serve(self, type_: Any, name: str, callback: Any) -> Any:
-        """Offer a service in a reentrant group, so that a long answer does not stop the node's other callbacks."""
-        return self.create_service(type_, name, callback, callback_group=ReentrantCallbackGroup())
+        """Offer a service in a reentrant group, so that a long answer does not stop the node's other callbacks.
 
-    def serve_integer(self, name: str, take: Callable[[int], None]) -> None:
-        """Offer `<node>/set_parameters` for the one integer parameter `name`; `take` gets each new value."""
+        `callback(request, response)` may be async. What it raises becomes the answer, and the node's fault as well
+        unless it is an error of ours. A node that is not active refuses.
+        """
+
+        def failed(response: Any, error: Exception) -> Any:
+            if not isinstance(error, NudgeError):
+                self._fail(error)
+            return _refusal(response, str(error))
 
         def answer(request: Any, response: Any) -> Any:
-            for parameter in request.parameters:
-                if parameter.name == name:
-                    take(int(parameter.value.integer_value))
-                    response.results.append(SetParametersResult(successful=True))
-                else:
-                    reason = f"{self.get_name()} has no parameter {parameter.name!r}, only {name!r}."
-                    response.results.append(SetParametersResult(successful=False, reason=reason))
-            return response
+            if not self._is_active:
+                return _refusal(response, f"{self.name_in_graph} is {self.state}, not active")
+            try:
+                return callback(request, response)
+            except Exception as error:  # noqa: BLE001 - as in guarded
+                return failed(response, error)
 
-        self.serve(SetParameters, f"{self.get_name()}/set_parameters", answer)
+        async def answer_later(request: Any, response: Any) -> Any:
+            try:
+                answered = answer(request, response)
+                return await answered if inspect.isawaitable(answered) else answered
+            except Exception as error:  # noqa: BLE001 - as in guarded
+                return failed(response, error)
+
+        chosen = answer_later if inspect.iscoroutinefunction(callback) else answer
+        return self.create_service(type_, name, chosen, callback_group=ReentrantCallbackGroup())
 
     def guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         """Wrap a callback: what it raises ends in `on_fault`, never in the executor."""
@@ -134,20 +189,15 @@ class NudgeNode(Node):
             try:
                 callback(*arguments)
             except Exception as error:  # noqa: BLE001 - an unknown error must stop the motion, not the node
-                self.fault = f"{type(error).__name__}: {error}"
-                self.get_logger().error(f"{self.fault}\n{traceback.format_exc()}")
-                self.on_fault(self.fault)
+                self._fail(error)
 
         return run
 
     def on_fault(self, what: str) -> None:
         """React to an error in a callback; nodes that move something stop it here."""
 
-    def stop(self) -> None:
-        """Leave the world in a safe state; called once before the node is destroyed."""
-
     def status(self) -> dict[str, str]:
-        """Return what `/diagnostics` should tell of this node, beside the counts of messages."""
+        """Return what `/diagnostics` should tell of this node, beside its streams and timers."""
         return {}
 
     def absent(self) -> list[str]:
@@ -155,15 +205,69 @@ class NudgeNode(Node):
         silent = [s.topic_name for s in self._required if s.get_publisher_count() == 0]
         return silent + [c.srv_name for c in self.clients if not c.service_is_ready()]
 
+    def now_ns(self) -> int:
+        """Return the time of stamps: the host's clock, or in lockstep the newest stamp that this node has seen."""
+        if not self.graph.is_lockstep:
+            return self._wall()
+        return max((stamp_or_none(stream.newest) or 0 for stream in self._meters), default=0)
+
+    def drop(self, error: Exception) -> None:
+        """Count a message or a request that could not be read."""
+        self._dropped += 1
+        if self._dropped & (self._dropped - 1) == 0:  # powers of two: a flood must not flood the log
+            self.get_logger().warning(f"Dropped what could not be read ({self._dropped} so far): {error!r}")
+
+    @property
+    def name_in_graph(self) -> str:
+        """Name by which others know the node: unique within the graph of one arm."""
+        return f"{self.get_name()}_{self._camera}" if self._camera else str(self.get_name())
+
+    def destroy_node(self) -> None:
+        self.shut_down()
+        super().destroy_node()
+
+    def activated(self) -> None:
+        for timer, meter in self._timed:
+            meter.pause()
+            timer.reset()
+        self._ready_timer.reset()
+        if self.beats_alone and not self.graph.is_lockstep:
+            self._pulse.beat_alone()
+        for hand_on in self._waiting.values():
+            hand_on()
+        self._waiting.clear()
+
+    def deactivated(self) -> None:
+        self._ready_timer.cancel()
+        for timer, _ in self._timed:
+            timer.cancel()
+        if not self.graph.is_lockstep:
+            self._pulse.farewell()
+
+    def forget(self) -> None:
+        self._meters: list[StreamMeter] = []
+        self._required: list[Any] = []
+        self._timed: list[tuple[Any, PeriodMeter]] = []
+        self._rhythms: dict[str, PeriodMeter] = {}
+        self._waiting: dict[str, Callable[[], None]] = {}
+
+    def _timer(self, period_s: float, callback: Callable[[], None]) -> Any:
+        guarded = self.guarded(callback)
+        # a lambda, because executors count its parameters
+        return self.create_timer(period_s, lambda: guarded(), clock=self._steady)
+
+    def _fail(self, error: Exception) -> None:
+        self.tell(error)
+        self.on_fault(self.fault)
+
+    def _beat(self) -> None:
+        if self._is_active and not self.beats_alone:
+            self._pulse.beat()
+
     def _tell_when_ready(self) -> None:
         if not self.absent():
             self._ready_timer.cancel()
             self._ready.publish(String(data=self.name_in_graph))
-
-    @property
-    def name_in_graph(self) -> str:
-        """Name by which the node tells that it is ready: unique within the graph of one arm."""
-        return f"{self.get_name()}_{self._camera}" if self._camera else str(self.get_name())
 
     def _path(self, row: Topic, camera: str = "") -> str:
         if row.scope == "global":
@@ -171,58 +275,26 @@ class NudgeNode(Node):
         return f"/{(camera or self._camera) if row.scope == 'camera' else self.graph.arm}/{row.name}"
 
     def _publish_diagnostics(self) -> None:
-        values = self.status() | {f"received {path}": str(n) for path, n in self._received.items()}
+        now_ns = self.now_ns()
+        values = {"state": self.state, "dropped": str(self._dropped)} | self.status()
+        for stream in self._meters:
+            values |= stream.status(now_ns)
+        for name, meter in self._rhythms.items():
+            values |= meter.status(name)
+        working = DiagnosticStatus.OK if self._is_active else DiagnosticStatus.WARN
         status = DiagnosticStatus(
-            level=DiagnosticStatus.ERROR if self.fault else DiagnosticStatus.OK,
+            level=DiagnosticStatus.ERROR if self.fault else working,
             name=self.get_fully_qualified_name(),
-            message=self.fault or "running",
+            message=self.fault or ("running" if self._is_active else self.state),
             values=[KeyValue(key=k, value=v) for k, v in values.items()],
         )
         message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = to_time(now_ns)
         self._diagnostics.publish(message)
 
 
-def make_executor(context: Context, has_async_services: bool) -> Any:
-    """Return the executor for one node on one thread, always to be used by `spin_once` in a loop.
-
-    The events executor costs about half of the wait-set one a message, but breaks services that answer later, and
-    older ROS 2 distributions do not have it (docs/decisions/0004).
-    """
-    if has_async_services or EventsExecutor is None:
-        return SingleThreadedExecutor(context=context)
-    return EventsExecutor(context=context)
-
-
-def spin(node: NudgeNode, should_stop: Callable[[], bool]) -> None:
-    """Spin `node` on an executor of its own until `should_stop()`; then stop and destroy it."""
-    executor = make_executor(node.context, node.has_async_services)
-    executor.add_node(node)
-    try:
-        while not should_stop():
-            executor.spin_once(timeout_sec=0.1)
-        node.stop()
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-
-
-@contextmanager
-def ros() -> Iterator[None]:
-    """Be a ROS 2 process for as long as the with-block lasts, with signals left to the caller."""
-    # rclpy's own handlers end in an RCLError in some of the SIGTERMs
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
-
-
-def run_node(build: Callable[[], NudgeNode]) -> int:
-    """Be a node's process: build it, spin until SIGINT or SIGTERM, leave cleanly. Returns the exit code."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with ros():
-        spin(build(), stop.is_set)
-    return 0
+def _refusal(response: Any, sentence: str) -> Any:
+    """Return `response` as a refusal, as far as its type can say so."""
+    if hasattr(response, "success"):
+        response.success, response.message = False, sentence
+    return response

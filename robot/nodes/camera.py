@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,19 +33,24 @@ class SimCameraNode(NudgeNode):
         raw_size: int = 480,
         rate_hz: float = 30.0,
         context: Context | None = None,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__("camera", graph, camera=camera, context=context)
+        super().__init__("camera", graph, camera=camera, context=context, wall=wall)
         self._render = render
         self._fovy_rad = fovy_rad
         self._image_size, self._raw_size = image_size, raw_size
+        self._period_s = 1.0 / rate_hz
         self._frame = f"{camera}_optical_frame"
         self._newest: Any = None
+
+    def setup(self) -> None:
         self._policy_image = self.publisher("policy/image")
+        self._pulse_of_pictures = self.publisher("policy/pulse")
         self._raw = self.publisher("color/image_raw")
         self._info = self.publisher("color/camera_info")
         self.subscribe("sim/state", self._on_state)
-        if not graph.is_lockstep:
-            self.every(1.0 / rate_hz, self._publish_newest)
+        if not self.graph.is_lockstep:
+            self.every(self._period_s, self._publish_newest)
 
     def _on_state(self, message: Any) -> None:
         self._newest = message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,17 +33,28 @@ class MuxNode(NudgeNode):
     What begins and ends a reset or an episode are services, because their order against the topics matters.
     """
 
-    def __init__(self, graph: Graph, mux: CommandMux, actions: ActionMap, context: Context | None = None) -> None:
-        super().__init__("mux", graph, context=context)
+    def __init__(
+        self,
+        graph: Graph,
+        mux: CommandMux,
+        actions: ActionMap,
+        context: Context | None = None,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        super().__init__("mux", graph, context=context, wall=wall)
         self._mux = mux
         self._actions = actions
         self._newest: dict[str, Any] = {}
         self._episode_join = StampJoin(("policy", "twist", "joy", "pose", "wrench"))
         self._reset_join = StampJoin(("reset", "pose", "wrench"))
         self._last_command = time.monotonic()
+
+    def setup(self) -> None:
         self._target = self.publisher("target_pose")
         self._intervention = self.publisher("intervention")
         self._mode = self.publisher("mode")
+        self._status = self.publisher("mux/status")
+        self._timing = self.publisher("mux/timing")
         for name, row in (
             ("pose", "current_pose"),
             ("wrench", "external_wrench"),
@@ -53,8 +65,8 @@ class MuxNode(NudgeNode):
         ):
             self.subscribe(row, partial(self._take, name))
         # twice: a stop counts from publishers that latch and from those that do not
-        self.subscribe("e_stop", self._on_e_stop)
-        self.subscribe("e_stop", self._on_e_stop, is_late=False)
+        for is_late in (True, False):
+            self.subscribe("e_stop", self._on_e_stop, is_late=is_late, is_always=True)
         for name, event in (
             ("mux/reset_begin", Event.RESET_BEGIN),
             ("mux/reset_done", Event.RESET_DONE),
@@ -65,6 +77,14 @@ class MuxNode(NudgeNode):
         ):
             self.serve(Trigger, name, partial(self._on_service, event))
         self.every(0.05, self._watch_silence)
+
+    def start(self) -> None:
+        self._mux.handle(Event.ENABLE)
+        self._mode_text = ""
+        self._publish_mode()
+
+    def halt(self) -> None:
+        self._mux.handle(Event.DISABLE)
         self._publish_mode()
 
     def _take(self, name: str, message: Any) -> None:
@@ -110,7 +130,7 @@ class MuxNode(NudgeNode):
 
     def _situation(self, row: dict[str, Any]) -> Situation:
         pose = row["pose"]
-        now_ns = messages.stamp_of(pose) if self.graph.is_lockstep else self.get_clock().now().nanoseconds
+        now_ns = messages.stamp_of(pose) if self.graph.is_lockstep else self.now_ns()
         wrench = messages.to_wrench(row["wrench"])
         frame, period_s = self.graph.base_frame, self.graph.period_s
         return Situation(messages.to_pose(pose), wrench[:3], int(now_ns), frame, period_s, wrench[3:])
@@ -156,7 +176,7 @@ class MuxNode(NudgeNode):
 
     def _is_blind(self) -> bool:
         """Whether pose or force are older than their rows in the topic table allow (real time)."""
-        now_ns = self.get_clock().now().nanoseconds
+        now_ns = self.now_ns()
         rows = {"pose": topic("current_pose"), "wrench": topic("external_wrench")}
         return any(
             name not in self._newest or now_ns - messages.stamp_of(self._newest[name]) > 1e9 * row.max_age_s

@@ -19,9 +19,10 @@ from robot.actions import ActionMap
 from robot.clock import to_ns
 from robot.errors import RobotError
 from robot.nodes import messages, streams
-from robot.nodes.base import Graph, NudgeNode, make_executor
+from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
 from robot.nodes.reset import seed_parameter
+from robot.nodes.spin import make_executor, turn
 from robot.types import ROLES, Decision, Label, Outcome, Source, StepTiming
 
 READY_TIMEOUT_S = 30.0
@@ -35,12 +36,15 @@ CLOSE_TIMEOUT_S = 0.5
 class RosRobot(NudgeNode):
     """A RobotPort whose every motion goes over topics.
 
-    Single-threaded: it spins itself while it waits, so that nothing happens behind the loop's back.
+    Single-threaded: it spins itself while it waits, so that nothing happens behind the loop's back; only its heart
+    beats in a thread of its own. It is active from its construction to `close`.
 
     Args:
         cameras: camera namespaces whose `policy/image` belong to the observation.
         has_truth: take `sim/state` for the judge (simulation only; never part of an observation).
     """
+
+    beats_alone = True
 
     def __init__(
         self,
@@ -49,8 +53,9 @@ class RosRobot(NudgeNode):
         cameras: tuple[str, ...],
         has_truth: bool,
         context: Context | None = None,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__("actor", graph, context=context)
+        super().__init__("actor", graph, context=context, wall=wall)
         self.role = "watch"
         self._is_closed = False
         self._is_ended = False
@@ -73,12 +78,16 @@ class RosRobot(NudgeNode):
         self._deadline = 0.0
         self._nodes = ("arm", "mux", "teleop", "reset", *(f"camera_{camera}" for camera in cameras))
         self._ready_nodes: set[str] = set()
+        self._has_truth = has_truth
+        self.bring_up()
+
+    def setup(self) -> None:
         self.subscribe("ready", self._on_ready)
         for name, row in streams.STATES.items():
             self.subscribe(row, partial(self._take, name))
-        for camera in cameras:
+        for camera in self._cameras:
             self.subscribe("policy/image", partial(self._take, camera), camera=camera)
-        if has_truth:
+        if self._has_truth:
             self.subscribe("sim/state", partial(self._take, "truth"))
         self.subscribe("intervention", partial(self._take_answer, "intervention"))
         self.subscribe("teleop/joy", partial(self._take_answer, "joy"))
@@ -125,7 +134,7 @@ class RosRobot(NudgeNode):
         Raises:
             RobotError: a node fell silent; the sentence names the missing streams.
         """
-        stamp_ns = self._stamp_ns if self.graph.is_lockstep else int(self.get_clock().now().nanoseconds)
+        stamp_ns = self._stamp_ns if self.graph.is_lockstep else self.now_ns()
         self._answer = None
         self._decided_ns = stamp_ns
         self._publish_decision(decision, stamp_ns)
@@ -217,7 +226,7 @@ class RosRobot(NudgeNode):
         if self._deadline < time.monotonic() - self.graph.period_s:
             self._deadline = time.monotonic()  # a missed deadline is not made up for by a burst
         while (left := self._deadline - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+            turn(self._executor, self, left)
         self._answer = {n: self._newest[n] for n in ("intervention", "joy") if n in self._newest}
         return dict(self._newest)
 
@@ -253,7 +262,7 @@ class RosRobot(NudgeNode):
         """Whether a stream is too old for a decision (real time; in lockstep all are of the tick)."""
         if self.graph.is_lockstep:
             return False
-        late = streams.stale(row, self._cameras, self.get_clock().now().nanoseconds)
+        late = streams.stale(row, self._cameras, self.now_ns())
         if late:
             self.get_logger().error(f"Stale: {', '.join(late)}; the episode is aborted.")
         return bool(late)
@@ -274,4 +283,4 @@ class RosRobot(NudgeNode):
         while not is_done():
             if time.monotonic() > deadline:
                 raise RobotError(f"The robot fell silent for {timeout_s:.0f} s ({what()}); are all nodes running?")
-            self._executor.spin_once(timeout_sec=0.05)
+            turn(self._executor, self, 0.05)

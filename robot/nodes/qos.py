@@ -10,6 +10,10 @@ LOCKSTEP_DEPTH = 10
 """In lockstep every sample counts: a lost one would stop the clock."""
 
 
+SHARED_DEPTH = 50
+"""Of rows that every node publishes: samples of different nodes must not displace each other."""
+
+
 def publisher_qos(row: Topic, is_lockstep: bool) -> QoSProfile:
     return QoSProfile(
         depth=LOCKSTEP_DEPTH if is_lockstep else 1,
@@ -42,9 +46,10 @@ def subscription_qos(row: Topic, is_lockstep: bool, is_late: bool = True) -> QoS
     Asking for it shuts out publishers that do not latch.
     """
     is_reliable = is_lockstep or row.is_latched or row.name in COMMANDS
+    # a latched row may have several publishers; each one's last sample counts
+    depth = LOCKSTEP_DEPTH if is_lockstep or row.is_latched else 1
     return QoSProfile(
-        # a latched row may have several publishers; each one's last sample counts
-        depth=LOCKSTEP_DEPTH if is_lockstep or row.is_latched else 1,
+        depth=SHARED_DEPTH if row.publisher == "every node" else depth,
         reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if row.is_latched and is_late else DurabilityPolicy.VOLATILE,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.srv import SetParameters
@@ -40,8 +42,9 @@ class ResetNode(NudgeNode):
         q_home: tuple[float, float, float, float],
         has_scene: bool,
         context: Context | None = None,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__("reset", graph, context=context)
+        super().__init__("reset", graph, context=context, wall=wall)
         self._config = config
         self._q_home = q_home
         self._has_scene = has_scene
@@ -50,15 +53,20 @@ class ResetNode(NudgeNode):
         self._pose_waiter: Future[Any] | None = None
         self._wanted_ns = 0
         self._is_busy = False
+
+    def setup(self) -> None:
         self._target = self.publisher("reset/target_pose")
         self._state = self.publisher("reset/state")
         self.subscribe("current_pose", self._on_pose)
         group = ReentrantCallbackGroup()
-        self.serve_integer("episode_seed", self._on_seed)
+        self.parameters.declare("reset", self._config)
+        self.parameters.declare_integer("episode_seed", 0, "seed of the next start pose and scene", self._on_seed)
         self.serve(Trigger, "reset/reset", self._on_reset)
         names = ("arm/home", "arm/hold", "mux/reset_begin", "mux/reset_done", "mux/reset_failed")
         self._triggers: dict[str, Any] = {n: self.create_client(Trigger, n, callback_group=group) for n in names}
         self._scene: Any = self.create_client(SetParameters, "arm/set_parameters", callback_group=group)
+
+    def start(self) -> None:
         self._say("idle")
 
     def _on_seed(self, seed: int) -> None:

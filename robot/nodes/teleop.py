@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.context import Context
@@ -24,17 +26,26 @@ class TeleopNode(NudgeNode):
     stamp of `policy/info` carries that same stamp.
     """
 
-    def __init__(self, graph: Graph, watcher: Watcher, actions: ActionMap, context: Context | None = None) -> None:
-        super().__init__("teleop", graph, context=context)
+    def __init__(
+        self,
+        graph: Graph,
+        watcher: Watcher,
+        actions: ActionMap,
+        context: Context | None = None,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        super().__init__("teleop", graph, context=context, wall=wall)
         self._watcher = watcher
         self._actions = actions
         self._join = StampJoin(("info", "pose", "truth"))
         self._newest: dict[str, Any] = {}
+
+    def setup(self) -> None:
         self._outputs = {n: self.publisher(n) for n in ("teleop/twist", "teleop/joy", "teleop/engaged")}
         self.subscribe("sim/state", lambda m: self._take("truth", m))
         self.subscribe("current_pose", lambda m: self._take("pose", m))
         self.subscribe("policy/info", lambda m: self._take("info", m))
-        if not graph.is_lockstep:
+        if not self.graph.is_lockstep:
             self.every(1.0 / topic("teleop/twist").rate_hz, self._tick)
 
     def _take(self, name: str, message: Any) -> None:
