@@ -15,7 +15,7 @@ from sessions.finetune import finetune
 from sessions.pretrain import pretrain
 from sessions.record import record
 from sessions.replay import replay
-from sessions.report import write_report
+from sessions.reporting import reported
 from sessions.run import Run, open_run
 from sessions.run_config import RunConfig
 from sessions.session import Session
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     finished = {line["phase"] for line in this.lines("phases")}
     if finished and not arguments.resume:
         raise ConfigError(f"{this.path} already holds a run; add --resume to go on, or name another --run.")
-    with Session(this, arguments.realtime) as session:
+    with reported(this), Session(this, arguments.realtime) as session:
         session.go_on = "demo --resume"
         _say(f"run {this.path}, seed {this.config.task.seed}, ROS domain {session.domain_id}")
         for name, play in phases(this, session).items():
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             result = play()
             this.log("phases", result)
             _say(str(result["what"]))
-    report = write_report(this.path)
-    _say(f"done in {time.monotonic() - started:.0f} s; open {report}")
+    _say(f"done in {time.monotonic() - started:.0f} s; open {this.path / 'report.html'}")
     if arguments.json:
         sys.stdout.write((this.path / "summary.json").read_text())
     return 0

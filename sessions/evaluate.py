@@ -9,6 +9,7 @@ from typing import Any
 
 from robot.errors import ConfigError
 from sessions.build import base_policy
+from sessions.reporting import reported, time_summary
 from sessions.result import tell
 from sessions.run import Run, open_run
 from sessions.session import Session
@@ -39,6 +40,7 @@ def evaluate(this: Run, session: Session, policy: str, episodes: int) -> dict[st
         "what": f"{policy} policy: success {rate.successes}/{rate.episodes}, 95% [{rate.low:.0%}, {rate.high:.0%}]",
         "wall_s": time.monotonic() - started,
         **{k: v for k, v in card.items() if k != "episode_seeds"},
+        **time_summary(this, f"evaluate_{policy}"),
     }
 
 
@@ -60,9 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"Nothing is finetuned in {this.path}; do it with: nudge finetune --run {this.path}")
     clear_old(this, arguments.policy)
     episodes = arguments.episodes or this.config.session.evaluation_episodes
-    with Session(this, arguments.realtime) as session:
+    with reported(this), Session(this, arguments.realtime) as session:
         result = evaluate(this, session, arguments.policy, episodes)
-    this.log("phases", result)
+        this.log("phases", result)
     return tell(arguments, result, f"The report card is {this.path / 'evaluation' / arguments.policy}.json.")
 
 

@@ -10,6 +10,7 @@ from robot.errors import ConfigError
 from robot.store import StoreReader
 from robot.types import Source
 from sessions.build import base_policy, robot_spec, sound_store
+from sessions.reporting import reported, time_summary
 from sessions.result import tell
 from sessions.run import Run, open_run
 from sessions.session import Session
@@ -32,6 +33,7 @@ def finetune(this: Run, session: Session) -> dict[str, Any]:
         "interventions": sum(episode.interventions for episode in episodes),
         "human_share": sum(int((e.source == Source.HUMAN).sum()) for e in episodes) / max(1, robot_steps),
         "wall_s": time.monotonic() - started,
+        **time_summary(this, "finetune"),
     }
 
 
@@ -55,7 +57,7 @@ def check_ready(this: Run, is_resume: bool) -> None:
 def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "finetune")
     check_ready(this, arguments.resume)
-    with Session(this, arguments.realtime) as session:
+    with reported(this), Session(this, arguments.realtime) as session:
         result = finetune(this, session)
-    this.log("phases", result)
+        this.log("phases", result)
     return tell(arguments, result, f"The weights are in {this.path / 'weights'}.")

@@ -11,6 +11,7 @@ from pathlib import Path
 from policies.checkpoint import FILE
 from policies.training import run_learner
 from robot.errors import NudgeError
+from robot.liveness import Beacon
 from sessions.processes import die_with_parent
 from sessions.run import Run
 
@@ -25,7 +26,13 @@ def main() -> int:
     try:
         run = Run.read(arguments.run)
         checkpoint = run.path / "learner"
-        run_learner(
+        beacon = Beacon(run.learner_file)
+
+        def should_stop() -> bool:
+            beacon.beat()
+            return stop.is_set()
+
+        progress = run_learner(
             run.store("demos"),
             run.store("online"),
             run.path / "base",
@@ -33,9 +40,11 @@ def main() -> int:
             checkpoint,
             run.path / "metrics" / "learner.jsonl",
             run.config.training,
-            stop.is_set,
+            should_stop,
             resume=(checkpoint / FILE).exists(),
         )
+        if progress.is_finished:
+            beacon.finish()
         return 0
     except NudgeError as error:
         sys.stderr.write(f"{error}\n")

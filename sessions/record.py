@@ -8,6 +8,7 @@ from typing import Any
 
 from robot.store import StoreReader
 from sessions.build import robot_spec
+from sessions.reporting import reported, time_summary
 from sessions.result import tell
 from sessions.run import Run, open_run
 from sessions.session import Session
@@ -25,6 +26,7 @@ def record(this: Run, session: Session, episodes: int) -> dict[str, Any]:
         "successes": sum(line["success"] for line in lines),
         "robot_steps": sum(line["steps"] for line in lines),
         "wall_s": time.monotonic() - started,
+        **time_summary(this, "record"),
     }
 
 
@@ -32,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "record")
     if this.store("demos").exists():
         StoreReader.open(this.store("demos"), robot_spec(this.config))  # of another robot: say so before it starts
-    with Session(this, arguments.realtime) as session:
+    with reported(this), Session(this, arguments.realtime) as session:
         result = record(this, session, arguments.episodes or this.config.session.demonstrations)
-    this.log("phases", result)
+        this.log("phases", result)
     return tell(arguments, result, f"The demonstrations are in {this.store('demos')}.")

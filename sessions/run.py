@@ -84,6 +84,13 @@ class Run:
                 is_torn = file.read(1) != b"\n"
             file.write((b"\n" if is_torn else b"") + json.dumps(line).encode() + b"\n")
 
+    def log_stop(
+        self, phase: str, cause: str, event: str, mode: str = "", episode: int | None = None, step: int | None = None
+    ) -> None:
+        """Append one line to `metrics/stops.jsonl`: what stopped, in which step of which episode, and why."""
+        line = {"stamp_ns": time.time_ns(), "phase": phase, "episode": episode, "step": step}
+        self.log("stops", line | {"mode": mode, "event": event, "cause": cause})
+
     def tail(self, metric: str) -> Tail:
         """Return a reader of the lines of a metric, from its first on."""
         return Tail(self.path / "metrics" / f"{metric}.jsonl")
@@ -91,6 +98,11 @@ class Run:
     def lines(self, metric: str) -> list[dict[str, Any]]:
         """Return the lines of a metric so far; a line that is being written is left out."""
         return self.tail(metric).new()
+
+    @property
+    def learner_file(self) -> Path:
+        """The beacon of the run's learner: which process it is, and when it last stirred."""
+        return self.path / "learner.pid"
 
     @property
     def robot_file(self) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import subprocess
 import time
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -22,6 +24,7 @@ from sessions.run import Run
 POLL_S = 0.1
 RECENT = 20
 """Episodes that the progress line sums up."""
+LAST_COMMIT_S = 3.0
 FULL_BYTES = 1 << 20
 """With less free space than this a disk counts as full."""
 
@@ -93,12 +96,20 @@ class Session:
         path = str(self._run.path.resolve())
         learner = None
         if phase == "finetune":
+            self._run.learner_file.unlink(missing_ok=True)  # an earlier learner's
             learner = self._children.start("learner", "sessions.learner", "--run", path)
         actor = self._start("actor", "sessions.actor", phase, "--run", path, "--episodes", str(episodes))
-        # when this fails the session ends, and with it every process at once: no stop here, it would add its grace
-        self._follow(actor, learner, phase, total_steps or episodes, is_steps=total_steps > 0)
-        if learner is not None:
-            self._wait(learner, "the learner finishes its updates")
+        try:
+            # when this fails the session ends, and with it every process at once: no stop here, it would add its grace
+            self._follow(actor, learner, phase, total_steps or episodes, is_steps=total_steps > 0)
+            if learner is not None:
+                self._wait(learner, "the learner finishes its updates")
+        except RobotError as error:
+            with contextlib.suppress(
+                OSError
+            ):  # the disk may be full: then that is the sentence, and this no second one
+                self._run.log_stop(phase, str(error), "process_ended")
+            raise
         self._children.stop(actor, *([learner] if learner is not None else []))
         return self.lines(phase)
 
@@ -126,11 +137,18 @@ class Session:
             raise RobotError(self._obituary(actor, phase))
 
     def _check(self, actor: Child, learner: Child | None, phase: str) -> None:
+        if learner is not None and self._is_realtime and learner.process.poll():
+            self._let_go(actor)
         ended = [actor] if learner is None or learner.process.poll() != 0 else [actor, learner]
         try:
             self._children.check(*ended)
         except RobotError as error:
             raise RobotError(f"{error} {self._kept(phase)}") from error
+
+    def _let_go(self, actor: Child) -> None:
+        """Give an actor that has lost its learner the time to stop the arm and to commit the episode."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            actor.process.wait(LAST_COMMIT_S)
 
     def _wait(self, child: Child, what: str) -> None:
         deadline = time.monotonic() + self._run.config.session.learner_timeout_s

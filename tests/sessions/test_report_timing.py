@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 from synthetic_run import timing, write_lines, write_run, write_store
 
+from robot.errors import RobotError
 from robot.types import StepTiming
 from sessions.report import write_report
+from sessions.reporting import reported, time_summary
+from sessions.run import Run
+from sessions.run_config import RunConfig
 from sessions.run_data import read_run
 from sessions.step_times import StepTimes
 
@@ -121,3 +125,48 @@ def test_in_lockstep_a_result_says_nothing_of_time_and_a_line_that_it_was_lockst
     assert times.line()["clock"] == "lockstep"
     real = StepTimes.of([timing(number) for number in range(20)], 0.1).brief()
     assert real == {"capture_to_command_p99_ms": 35.0, "capture_to_executed_p99_ms": 55.0, "missed_deadlines": 5}
+
+
+def _run(path: Path) -> Run:
+    return Run(path, RunConfig())
+
+
+def test_every_run_ends_with_its_report_also_where_a_sentence_ends_it(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    with reported(run):
+        run.log("episodes", {"phase": "record", "index": 0, "steps": 2})
+    assert "None: no episode was stopped" in (tmp_path / "report.html").read_text()
+
+    def fail() -> None:
+        with reported(run):
+            run.log_stop("record", "The mux was killed by SIGKILL.", "process_ended")
+            raise RobotError("The mux was killed by SIGKILL.")
+
+    with pytest.raises(RobotError, match="SIGKILL"):
+        fail()
+    assert ["demonstrations", "-", "-", "-", "process ended", "The mux was killed by SIGKILL."] in [
+        row[1:] for row in _rows(tmp_path)
+    ]
+
+
+def test_a_report_that_cannot_be_written_hides_no_other_sentence(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    (tmp_path / "report.html.partial").mkdir()
+    with pytest.raises(RobotError, match="the arm is away"), reported(run):
+        raise RobotError("the arm is away")
+    with reported(run):
+        pass
+
+
+def test_a_result_tells_of_time_in_real_time_and_of_stops_where_there_were_any(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    assert time_summary(run, "evaluate_final") == {}
+    write_store(run.store("eval_final"), [True], 16, 5, is_realtime=True)
+    run.log_stop("evaluate_final", "An emergency stop.", "e_stop", mode="fault", episode=0, step=3)
+    run.log_stop("record", "Another phase.", "e_stop")
+    assert time_summary(run, "evaluate_final") == {
+        "capture_to_command_p99_ms": 35.0,
+        "capture_to_executed_p99_ms": 40.0,
+        "missed_deadlines": 1,
+        "stops": 1,
+    }
