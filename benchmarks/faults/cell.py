@@ -103,6 +103,8 @@ class Cell:
         else:
             words = (name, "--config", str(self.run.robot_file), "--realtime", "--controls", str(self._controls_file))
             self._children[name] = self._processes.start(name, "benchmarks.faults.node", *words)
+            if name == "mux":
+                self.watcher.forget_mux()
 
     def _start_actor(self) -> Spare:
         """Start an actor that waits for its go: the time that its imports take is nobody's fault."""

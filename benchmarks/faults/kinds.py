@@ -134,7 +134,7 @@ def _kinds() -> list[Kind]:
         inject = _spoil("action", value)
         kinds.append(Kind(f"action_{fault}", inject, ("policy",), words, is_by_target=True, is_quick=fault == "nan"))
     for name in CLOCKED:
-        words = ("clock", "future", "too old", "stale", name.removeprefix("camera_"))
+        words = ("clock", "future", name.removeprefix("camera_"))
         kinds.append(Kind(f"clock_{name}", _step_clock((name,)), MOTION, words))
     kinds.append(Kind("clock_all", _step_clock(PROCESSES), MOTION, ("clock",), is_quick=True))
     for row in ("target_pose", "policy/target_pose", "teleop/twist", "reset/target_pose"):

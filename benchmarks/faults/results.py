@@ -32,7 +32,7 @@ def sentence(line: Line) -> str:
 
 def table(lines: list[Line]) -> str:
     """Return the campaign as text, a row a kind; the hold's times are in milliseconds."""
-    rows = [("fault", "n", "p50", "p99", "max", "moved mm", "unsafe", "named")]
+    rows = [("fault", "n", "p50", "p99", "max", "moved mm", "unsafe", "named", "in report")]
     for name in sorted({line["plan"]["kind"] for line in lines}):
         own = [line for line in lines if line["plan"]["kind"] == name]
         done = [line for line in own if not line["error"]]
@@ -40,8 +40,9 @@ def table(lines: list[Line]) -> str:
         times = [f"{value:.0f}" if held else "-" for value in (*(percentile(held, s) for s in (0.5, 0.99, 1.0)),)]
         moved = max((line["moved_mm"] for line in done), default=0.0)
         named = sum(bool(line["named_in"]) for line in done)
-        unsafe = sum(is_unsafe(line) for line in own)
-        rows.append((name, str(len(own)), *times, f"{moved:.1f}", str(unsafe), f"{named}/{len(own)}"))
+        told = sum("stops" in line["named_in"] for line in done)
+        counts = (str(sum(is_unsafe(line) for line in own)), f"{named}/{len(own)}", f"{told}/{len(own)}")
+        rows.append((name, str(len(own)), *times, f"{moved:.1f}", *counts))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "".join(
         "  ".join(

@@ -147,6 +147,10 @@ class Watcher:
                 raise RobotError(f"Waited {timeout_s:.0f} s for mode {mode}; it is {self.mux_mode!r}.")
             time.sleep(0.01)
 
+    def forget_mux(self) -> None:
+        """The mux is a new process: what the old one said last is not true any more."""
+        self._mux.append((time.monotonic_ns(), "", ""))
+
     def close(self) -> None:
         self._is_closing.set()
         self._thread.join(2.0)
