@@ -21,7 +21,7 @@ from sessions.run import Run
 
 START_TIMEOUT_S = 60.0
 RESUME_TIMEOUT_S = 40.0
-PATIENCE_S = 4.0
+PATIENCE_S = 6.0
 """How long an actor that lives may do nothing before a person restarts it."""
 SERVICE_EVERY_S = 0.5
 SPEED_IN_MOTION = 0.01
@@ -156,23 +156,22 @@ class Cell:
         self._cure()
         self.controls["role"] = ROLES.index("demonstrate" if activity == "human" else "watch")
         has_actor = activity in ("policy", "human", "resetting")
-        served = asked = 0.0
-        is_fresh = False
+        served, stirred = 0.0, started
         while not self._is_at(activity):
             now = time.monotonic()
             if now - started > (START_TIMEOUT_S if not self.watcher.mux_mode else RESUME_TIMEOUT_S):
                 raise RobotError(f"Waited {now - started:.0f} s for {activity}: {self._state()}")
+            had_actor = self.is_alive("actor")
             self._revive(has_actor)
             if now - served > SERVICE_EVERY_S and self._clear(activity):
-                served = asked = now
-            if self.watcher.is_moving() or self.watcher.mux_mode in ("policy", "human", "resetting"):
-                asked = now
-            is_late = now - max(asked, started) > PATIENCE_S and not is_fresh
+                served = now
+            if self.watcher.is_moving() or not had_actor or served == now:
+                stirred = now
             has_passed = activity == "resetting" and self.watcher.mux_mode in ("policy", "human")
-            if has_actor and self.is_alive("actor") and (is_late or has_passed):
+            is_late = now - stirred > PATIENCE_S
+            if has_actor and had_actor and (is_late or has_passed):
                 self.restarts += is_late
                 self.end("actor")
-                asked, is_fresh = time.monotonic(), is_late
             time.sleep(0.02)
         while activity != "resetting" and self._spare is not None and not self._spare.is_ready:
             time.sleep(0.02)  # its start would be felt by what is measured next
