@@ -124,7 +124,7 @@ class Verdict:
             changes.append(f"moved by {1e3 * self.moved_m:.1f} mm")
         if self.turned_rad > 0.0:
             changes.append(f"turned by {np.degrees(self.turned_rad):.1f} deg")
-        return f"The target was {' and '.join(changes)}: {self.reasons.sentence()}."
+        return f"The target was {' and '.join(changes) or 'changed'}: {self.reasons.sentence()}."
 
 
 class Governor:
@@ -177,13 +177,9 @@ class Governor:
         """Return the allowed position (3,) [m] and why it is another than the one asked for."""
         reasons = Reason.NONE
         is_inside = bool(self._keep_out) and self._keep_out.contains(tool)
-        if is_inside:
-            position = self._keep_out.way_out(tool)
-            reasons |= Reason.KEEP_OUT
-        else:
-            position = np.clip(asked, self._low, self._high)
-            if np.any(position != asked):
-                reasons |= Reason.WORKSPACE
+        position = self._keep_out.way_out(tool) if is_inside else np.clip(asked, self._low, self._high)
+        if np.any(position != asked):
+            reasons |= Reason.KEEP_OUT if is_inside else Reason.WORKSPACE
         step = position - tool
         allowed = self.config.max_linear_speed * period_s
         distance = float(np.linalg.norm(step))
