@@ -57,7 +57,10 @@ class SafetyConfig(Settings):
         0.15, "real time: without a younger picture of every camera nothing moves", unit="s", low=0.01, high=2.0
     )
     frozen_after_s: float = setting(
-        0.15, "readings or pictures that repeat bit by bit for so long count as frozen", unit="s", low=0.01, high=2.0
+        0.15, "real time: streams that repeat themselves for so long count as frozen", unit="s", low=0.01, high=2.0
+    )
+    arm_frozen_after_s: float = setting(
+        0.02, "joint readings that repeat themselves for so long are a fault of the arm", unit="s", low=0.005, high=2.0
     )
     heartbeat_timeout_s: float = setting(
         0.15, "real time: a node that is silent for so long counts as gone", unit="s", low=0.02, high=2.0
