@@ -55,9 +55,12 @@ def steering() -> float | None:
         state = ctypes.CDLL(None).adjtimex(buffer)
     except AttributeError:  # no Linux
         return None
-    if state < 0:
-        return None
-    _, _, frequency, _, _, status = struct.unpack_from(_ADJTIMEX, buffer.raw)
+    return None if state < 0 else correction_ppm(buffer.raw)
+
+
+def correction_ppm(timex: bytes) -> float:
+    """Return the rate correction [ppm] in a kernel's struct timex; NaN where it says that nobody synchronises."""
+    _, _, frequency, _, _, status = struct.unpack_from(_ADJTIMEX, timex)
     return float("nan") if status & _UNSYNCHRONISED else frequency / _PPM
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from policies.checkpoint import FILE
 from policies.training import run_learner
+from robot import priority
 from robot.errors import NudgeError
 from robot.liveness import Beacon
 from sessions.processes import die_with_parent
@@ -19,8 +20,11 @@ from sessions.run import Run
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--realtime", action="store_true", help="stand back for who moves the robot")
     arguments = parser.parse_args()
     die_with_parent()
+    if arguments.realtime:
+        priority.lower_process(priority.NICE_LEARNER)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:

@@ -17,8 +17,9 @@ TERM_GRACE_S = 2.5
 """Time from SIGTERM to SIGKILL; with what is around it a session ends within five seconds."""
 
 _PR_SET_PDEATHSIG = 1
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_ONE_THREAD["LP_NUM_THREADS"] = "0"  # llvmpipe: small pictures are drawn faster without helpers
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+ONE_THREAD["LP_NUM_THREADS"] = "0"  # llvmpipe: small pictures are drawn faster without helpers
+"""Environment that keeps numerical libraries and the renderer from starting helper threads."""
 
 
 def die_with_parent() -> None:
@@ -62,7 +63,7 @@ class Processes:
     def start(self, name: str, module: str, *arguments: str) -> Child:
         """Start `python -m module arguments` under `name`; its output is appended to `logs/name.log`."""
         log = self.logs / f"{name}.log"
-        environment = os.environ | _ONE_THREAD | self.environment | {"NUDGE_PARENT": str(os.getpid())}
+        environment = os.environ | ONE_THREAD | self.environment | {"NUDGE_PARENT": str(os.getpid())}
         with log.open("ab") as output:
             log_start = output.tell()
             process = subprocess.Popen(

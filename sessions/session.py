@@ -97,7 +97,7 @@ class Session:
         learner = None
         if phase == "finetune":
             self._run.learner_file.unlink(missing_ok=True)  # an earlier learner's
-            learner = self._children.start("learner", "sessions.learner", "--run", path)
+            learner = self._start("learner", "sessions.learner", "--run", path)
         actor = self._start("actor", "sessions.actor", phase, "--run", path, "--episodes", str(episodes))
         try:
             # when this fails the session ends, and with it every process at once: no stop here, it would add its grace

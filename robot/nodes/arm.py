@@ -13,12 +13,16 @@ from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
-from robot.arm_server import ArmServer
+from robot import priority
+from robot.arm_server import ArmServer, ArmSnapshot
 from robot.interfaces import World
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
+from robot.se3 import Pose
 from robot.topics import topic
 
+Seen = tuple[ArmSnapshot, Pose | None, dict[str, float] | None]
+"""The arm, the tracked socket, the truth."""
 HOMING_LIMIT_S = 30.0
 """Simulated time after which homing in lockstep counts as failed."""
 
@@ -35,6 +39,7 @@ class ArmNode(NudgeNode):
     """
 
     has_async_services = True
+    level = priority.LEVEL_EXECUTOR
 
     def __init__(
         self,
@@ -85,7 +90,8 @@ class ArmNode(NudgeNode):
         if self.graph.is_lockstep:
             self.every(0.1, self._watch_silence)
         else:
-            self.every(1.0 / topic("joint_states").rate_hz, self._publish_state)
+            # the control thread looks and this wakes the executor to publish: neither waits for the other's lock
+            self._has_looked = self.create_guard_condition(self.guarded(self._publish_seen))
             self._stop_thread.clear()
             self._thread = threading.Thread(target=self.guarded(self._control), name="control", daemon=True)
             self._thread.start()
@@ -120,10 +126,17 @@ class ArmNode(NudgeNode):
             self._publish_state()
 
     def _control(self) -> None:
+        self.scheduling = priority.raise_thread()
+        ticks_a_look = max(1, round(1.0 / (topic("joint_states").rate_hz * self._tick_s)))
+        ticks = 0
         deadline = time.monotonic()
         while not self._stop_thread.is_set():
             with self._lock:
                 self._server.tick()
+                ticks += 1
+                if ticks % ticks_a_look == 0:
+                    self._seen = self._look()
+                    self._has_looked.trigger()
                 if self._homing is not None and not self._server.is_homing:
                     self._homing.set_result(True)
                     self._homing = None
@@ -187,13 +200,23 @@ class ArmNode(NudgeNode):
                 # a new stamp, so that nobody takes the old scene for the new one
                 self._advance(self.graph.period_s)
 
+    def _look(self) -> Seen:
+        """Return what is published of the arm, and in simulation of its world; under the lock."""
+        now = self._server.snapshot()
+        return (now, None, None) if self._world is None else (now, self._world.tracked_pose(), self._world.truth())
+
+    def _publish_seen(self) -> None:
+        if self.is_active:
+            self._publish(*self._seen)
+
     def _publish_state(self) -> None:
         with self._lock:
-            now = self._server.snapshot()
-            socket = self._world.tracked_pose() if self._world is not None else None
-            truth = self._world.truth() if self._world is not None else None
+            self._seen = self._look()
+        self._publish(*self._seen)
+
+    def _publish(self, now: ArmSnapshot, socket: Pose | None, truth: dict[str, float] | None) -> None:
         stamp_ns, frame = now.stamp_ns + self._offset_ns, self.graph.base_frame
-        publish = self._publish
+        publish = self._send
         if truth is not None and socket is not None:
             publish("sim/state", messages.from_named(truth, stamp_ns))
             publish("tracker/socket_pose", messages.from_pose(socket, stamp_ns, frame))
@@ -203,7 +226,7 @@ class ArmNode(NudgeNode):
         publish("joint_states", messages.from_joints(now.q, now.dq, now.tau, stamp_ns, frame))
         publish("current_twist", messages.from_twist(now.twist, stamp_ns, frame))
 
-    def _publish(self, name: str, message: Any) -> None:
+    def _send(self, name: str, message: Any) -> None:
         self._outputs[name].publish(message)
 
     def _publish_status(self) -> None:
@@ -211,11 +234,12 @@ class ArmNode(NudgeNode):
         level = DiagnosticStatus.ERROR if self._server.has_fault else DiagnosticStatus.OK
         status = DiagnosticStatus(level=level, name="arm", message=self._server.mode, hardware_id=self.graph.arm)
         status.values = [KeyValue(key=k, value=v) for k, v in values.items()]
-        self._publish("arm/status", status)
+        self._send("arm/status", status)
 
     def status(self) -> dict[str, str]:
         counters = {k: str(v) for k, v in self._server.counters.items()}
-        return counters | {"targets refused": str(self._refused), "mode": self._server.mode}
+        own = {"targets refused": str(self._refused), "mode": self._server.mode, "scheduling": self.scheduling}
+        return counters | own
 
     def on_fault(self, what: str) -> None:
         self._server.hold()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.context import Context
 
+from robot import priority
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 
@@ -22,6 +23,8 @@ class SimCameraNode(NudgeNode):
 
     `color/image_raw` and `color/camera_info` are rendered only while somebody subscribes to them.
     """
+
+    nice = priority.NICE_RENDERER
 
     def __init__(
         self,

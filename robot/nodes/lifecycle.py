@@ -32,6 +32,13 @@ class ManagedNode(LifecycleNode):
     fault = ""
     """What went wrong last; forgotten when the node is configured again."""
 
+    level = 0
+    """In real time: SCHED_FIFO of the thread that runs its callbacks, where it may be had; 0 is ordinary."""
+    nice = 0
+    """In real time: how far its process stands back for others."""
+    scheduling = "Ordinary scheduling."
+    """What came of asking for a real-time priority, in a sentence."""
+
     def setup(self) -> None:
         """Open the device; create publishers, subscriptions, services and timers."""
 
@@ -147,6 +154,7 @@ class ManagedNode(LifecycleNode):
     def _entities(self) -> Iterator[tuple[Any, Callable[[Any], Any]]]:
         for kind, destroy in (
             (self.timers, self.destroy_timer),
+            (self.guards, self.destroy_guard_condition),
             (self.subscriptions, self.destroy_subscription),
             (self.services, self.destroy_service),
             (self.clients, self.destroy_client),

@@ -15,6 +15,8 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from robot import priority
+
 if TYPE_CHECKING:
     from robot.nodes.base import NudgeNode
 
@@ -66,6 +68,17 @@ def spin(node: NudgeNode, should_stop: Callable[[], bool]) -> None:
         node.destroy_node()
 
 
+def schedule(node: NudgeNode) -> None:
+    """Give the calling thread and process the urgency that `node` asks for in real time; in lockstep none matters."""
+    if node.graph.is_lockstep:
+        return
+    if node.level:
+        priority.steady_interpreter()
+        node.scheduling = priority.raise_thread(node.level)
+    if node.nice:
+        priority.lower_process(node.nice)
+
+
 @contextmanager
 def ros() -> Iterator[None]:
     """Be a ROS 2 process for as long as the with-block lasts, with signals left to the caller."""
@@ -90,6 +103,7 @@ def run_node(build: Callable[[], NudgeNode], is_brought_up: bool = True) -> int:
         signal.signal(number, lambda *_: stop.set())
     with ros():
         node = build()
+        schedule(node)
         if is_brought_up:
             try:
                 node.bring_up()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,14 @@ def test_a_clock_that_is_set_fails_and_one_that_nobody_steers_is_worth_a_look() 
 def test_the_kernels_word_on_the_clock_can_be_read() -> None:
     found = checks_time.steering()
     assert found is None or math.isnan(found) or abs(found) <= 500.0  # the kernel slews by no more
+
+
+def test_the_kernels_struct_is_read_at_the_right_places() -> None:
+    timex = bytearray(208)
+    timex[16:24] = (-98304).to_bytes(8, sys.byteorder, signed=True)  # freq, in 1/65536 ppm
+    assert checks_time.correction_ppm(bytes(timex)) == -1.5
+    timex[40:44] = (0x40).to_bytes(4, sys.byteorder)  # status: unsynchronised
+    assert math.isnan(checks_time.correction_ppm(bytes(timex)))
 
 
 def test_a_clock_that_nobody_sets_does_not_step() -> None:
