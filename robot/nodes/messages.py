@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, Joy
 
 from robot.clock import NANOSECONDS
 from robot.se3 import Pose
-from robot.types import Array
+from robot.types import ROLES, Array, Decision
 
 JOINT_NAMES = tuple(f"joint{i}" for i in range(1, 8))
 
@@ -143,6 +143,19 @@ def camera_info(height: int, width: int, fovy_rad: float, stamp_ns: int, frame: 
     message.r = np.eye(3).ravel().tolist()
     message.p = [focal, 0.0, width / 2, 0.0, 0.0, focal, height / 2, 0.0, 0.0, 0.0, 1.0, 0.0]
     return message
+
+
+def from_decision(decision: Decision, step: int, role: str, stamp_ns: int) -> JointState:
+    """Return what `policy/info` tells of a decision at step `step` of an episode."""
+    info = {
+        "step": float(step),
+        "role": float(ROLES.index(role)),
+        "chunk_phase": float(decision.chunk_phase),
+        "weights_version": float(decision.weights_version),
+    }
+    info |= {f"base{i}": float(v) for i, v in enumerate(decision.base_action)}
+    info |= {f"residual{i}": float(v) for i, v in enumerate(decision.residual)}
+    return from_named(info, stamp_ns)
 
 
 def to_event(text: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -16,19 +17,21 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from robot.actions import ActionMap
-from robot.clock import to_ns
 from robot.errors import RobotError
 from robot.nodes import messages, streams
 from robot.nodes.base import Graph, NudgeNode
-from robot.nodes.join import StampJoin
 from robot.nodes.reset import seed_parameter
 from robot.nodes.spin import make_executor, turn
-from robot.types import ROLES, Decision, Label, Outcome, Source, StepTiming
+from robot.nodes.stops import MuxWatch, Stop
+from robot.nodes.ticks import ANSWER_TIMEOUT_S, LockstepTicks, RealTimeTicks, Tick, wait
+from robot.timing import PathTimes
+from robot.types import Decision, Label, Outcome, Source, StepTiming
 
 READY_TIMEOUT_S = 30.0
 SETTLE_S = 0.3
 """A reader may know its writer before the writer knows the reader; samples in between are lost."""
-ANSWER_TIMEOUT_S = 30.0
+STOPPED_TIMEOUT_S = 1.0
+"""After a stop: what stopped the episode may be what does not answer."""
 CLOSE_TIMEOUT_S = 0.5
 """At the end of a session the other nodes may be gone already."""
 
@@ -42,6 +45,11 @@ class RosRobot(NudgeNode):
     Args:
         cameras: camera namespaces whose `policy/image` belong to the observation.
         has_truth: take `sim/state` for the judge (simulation only; never part of an observation).
+
+    Attributes:
+        role: what the person does, one of `robot.types.ROLES`; may be set at any time.
+        guard: asked at every tick in real time; a sentence that it returns stops the episode.
+        stop: what stopped the last episode; None where nothing did.
     """
 
     beats_alone = True
@@ -57,40 +65,47 @@ class RosRobot(NudgeNode):
     ) -> None:
         super().__init__("actor", graph, context=context, wall=wall)
         self.role = "watch"
+        self.guard: Callable[[], str] = lambda: ""
+        self.stop: Stop | None = None
         self._is_closed = False
         self._is_ended = False
         self._actions = actions
         self._cameras = cameras
+        self._has_truth = has_truth
         self._executor = make_executor(self.context, self.has_async_services)
         self._executor.add_node(self)
+        self._turn = partial(turn, self._executor, self)
         names = (*streams.STATES, *cameras, *(("truth",) if has_truth else ()))
-        self._observations = StampJoin(names)
-        self._answers = StampJoin(("intervention", "joy"))
-        self._streams = names
-        self._newest: dict[str, Any] = {}
-        self._row: dict[str, Any] | None = None
-        self._answer: dict[str, Any] | None = None
+        self._ticks: LockstepTicks | RealTimeTicks = (
+            LockstepTicks(names, graph.period_s, self._turn)
+            if graph.is_lockstep
+            else RealTimeTicks(names, graph.period_s, self._turn, self.now_ns)
+        )
+        self._mux = MuxWatch()
+        self._path_times = PathTimes()
         self._pose: Any = None
         self._stamp_ns = 0
-        self._decided_ns = 0
+        self._captured_ns = self._observed_ns = 0
         self._episode_step = 0
         self._label = Label.NONE
-        self._deadline = 0.0
         self._nodes = ("arm", "mux", "teleop", "reset", *(f"camera_{camera}" for camera in cameras))
         self._ready_nodes: set[str] = set()
-        self._has_truth = has_truth
         self.bring_up()
 
     def setup(self) -> None:
         self.subscribe("ready", self._on_ready)
         for name, row in streams.STATES.items():
-            self.subscribe(row, partial(self._take, name))
+            self.subscribe(row, partial(self._ticks.take, name))
         for camera in self._cameras:
-            self.subscribe("policy/image", partial(self._take, camera), camera=camera)
+            self.subscribe("policy/image", partial(self._ticks.take, camera), camera=camera)
         if self._has_truth:
-            self.subscribe("sim/state", partial(self._take, "truth"))
-        self.subscribe("intervention", partial(self._take_answer, "intervention"))
-        self.subscribe("teleop/joy", partial(self._take_answer, "joy"))
+            self.subscribe("sim/state", partial(self._ticks.take, "truth"))
+        self.subscribe("intervention", partial(self._ticks.take_answer, "intervention"))
+        self.subscribe("teleop/joy", self._on_joy)
+        self.subscribe("mux/status", self._mux.take)
+        if not self.graph.is_lockstep:
+            self.subscribe("mux/timing", partial(self._on_timing, "commanded", "commanded_s"))
+            self.subscribe("arm/executed", partial(self._on_timing, "executed", "taken_s"))
         self._outputs = {
             n: self.publisher(n) for n in ("policy/target_pose", "policy/action", "policy/info", "episode/event")
         }
@@ -105,47 +120,66 @@ class RosRobot(NudgeNode):
         Raises:
             RobotError: after 30 s, naming what is silent.
         """
-        self._wait(lambda: not self._not_ready(), READY_TIMEOUT_S, lambda: f"not ready: {', '.join(self._not_ready())}")
-        settled = time.monotonic() + SETTLE_S
-        self._wait(lambda: time.monotonic() > settled, READY_TIMEOUT_S, lambda: "")
+        waiting = lambda: f"not ready: {', '.join(self._not_ready())}"  # noqa: E731
+        wait(self._turn, lambda: not self._not_ready(), READY_TIMEOUT_S, waiting)
+        self.idle(SETTLE_S)
+
+    def idle(self, duration_s: float) -> None:
+        """Let the node's callbacks run for so long, and do nothing else."""
+        until = time.monotonic() + duration_s
+        wait(self._turn, lambda: time.monotonic() > until, duration_s + READY_TIMEOUT_S, lambda: "")
 
     def reset(self, seed: int) -> Outcome:
         """Reset by the reset node; returns the first observation of the episode.
 
         Raises:
-            RobotError: the reset failed or did not answer; the mux then has a latched fault.
+            RobotError: the reset failed, was refused or did not answer; the sentence tells what the mux knows of it.
         """
         self.end()
+        self._mux.begin()
+        self.stop = None
         self._call(self._seed, seed_parameter("episode_seed", seed), "reset/set_parameters")
-        answer = self._call(self._triggers["reset/reset"], Trigger.Request(), "reset/reset")
-        if not answer.success:
-            raise RobotError(answer.message)
+        settled_ns = self._run_reset()
         self._episode_step = 0
-        self._is_ended = False
         self._label = Label.NONE
         self.publish_event("start", seed=seed)
-        row = self._observe(int(answer.message))
-        self._deadline = time.monotonic()
-        return self._outcome(row, np.zeros(self._actions.size, np.float32), Source.RESET)
+        outcome = self._outcome(self._ticks.first(settled_ns), *self._executed(None))
+        if outcome.is_aborted:
+            raise RobotError(f"No episode was begun: {outcome.cause}")
+        return replace(outcome, source=Source.RESET)
 
     def step(self, decision: Decision) -> Outcome:
         """Publish the decision for the present tick and return what came of it one period later.
 
         Raises:
-            RobotError: a node fell silent; the sentence names the missing streams.
+            RobotError: a node fell silent in lockstep; the sentence names the missing streams.
         """
-        stamp_ns = self._stamp_ns if self.graph.is_lockstep else self.now_ns()
-        self._answer = None
-        self._decided_ns = stamp_ns
-        self._publish_decision(decision, stamp_ns)
-        if self.graph.is_lockstep:
-            row = self._observe(stamp_ns + to_ns(self.graph.period_s))
-            self._wait(lambda: self._answer is not None, ANSWER_TIMEOUT_S, lambda: "missing: intervention or joy")
-        else:
-            row = self._observe_in_time()
+        captured_ns, observed_ns = self._captured_ns, self._observed_ns
+        decided_ns = self._ticks.decide()
+        self._publish_decision(decision, decided_ns)
+        tick = self._ticks.next()
         self._episode_step += 1
-        outcome = self._outcome(row, *self._executed())
-        return replace(outcome, timing=StepTiming.simulated(stamp_ns)) if self.graph.is_lockstep else outcome
+        outcome = self._outcome(tick, *self._executed(tick.answer))
+        if self.graph.is_lockstep:
+            return replace(outcome, timing=StepTiming.simulated(decided_ns))
+        commanded_ns, executed_ns = (self._path_times.of(decided_ns, what) for what in ("commanded", "executed"))
+        times = StepTiming(captured_ns, observed_ns, decided_ns, commanded_ns, executed_ns, tick.late_ns)
+        return replace(outcome, timing=times)
+
+    def end(self, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        """End the episode: the mux is ready for the next one, the arm holds. Both are asked at once.
+
+        Raises:
+            RobotError: one of them did not answer.
+        """
+        if self._is_ended:
+            return
+        if self.stop is not None:
+            timeout_s = min(timeout_s, STOPPED_TIMEOUT_S)
+        asked = {name: self._triggers[name].call_async(Trigger.Request()) for name in ("mux/episode_end", "arm/hold")}
+        silent = lambda: f"{' and '.join(n for n, f in asked.items() if not f.done())} did not answer"  # noqa: E731
+        wait(self._turn, lambda: all(future.done() for future in asked.values()), timeout_s, silent)
+        self._is_ended = True
 
     def close(self) -> None:
         """End the episode, let the arm hold, and leave the graph; may be called twice."""
@@ -159,93 +193,72 @@ class RosRobot(NudgeNode):
         self._executor.shutdown()
         self.destroy_node()
 
-    def end(self, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
-        """End the episode: the mux is ready for the next one, the arm holds."""
-        if not self._is_ended:
-            for name in ("mux/episode_end", "arm/hold"):
-                self._call(self._triggers[name], Trigger.Request(), name, timeout_s)
-            self._is_ended = True
-
     def publish_event(self, event: str, **parts: Any) -> None:
         """Tell every listener of `episode/event` (a JSON text)."""
         text = json.dumps({"event": event, "stamp_ns": self._stamp_ns, **parts})
         self._outputs["episode/event"].publish(String(data=text))
 
+    def on_clock_step(self, step_s: float) -> None:
+        self.stop = self.stop or self._mux.seen("clock_stepped", f"The actor's clock was set by {step_s:+.3f} s.")
+
+    def on_fault(self, what: str) -> None:
+        self.stop = self.stop or self._mux.seen("fault", f"An error in the actor's node: {what}.")
+
+    def _run_reset(self) -> int:
+        """Let the reset node do its work; a stop in the midst of it ends the wait. Returns the stamp of its end."""
+        self._is_ended = False
+        future = self._triggers["reset/reset"].call_async(Trigger.Request())
+        silent = lambda: "reset/reset did not answer"  # noqa: E731
+        wait(self._turn, lambda: future.done() or self._mux.stop is not None, ANSWER_TIMEOUT_S, silent)
+        if not future.done():
+            self.idle(STOPPED_TIMEOUT_S)  # the reset node may have better words for it
+        answer = future.result() if future.done() else None
+        if answer is None or not answer.success:
+            said = "Reset failed: the reset node did not answer." if answer is None else answer.message
+            cause = self._mux.stop.cause if self._mux.stop is not None else self._mux.cause
+            raise RobotError(said if not cause or cause in said else f"{said.rstrip('.')} ({cause.rstrip('.')}).")
+        with contextlib.suppress(RobotError):
+            # the word of the mux that all is well again may be under way; without it the first tick stops the episode
+            wait(self._turn, lambda: not self._mux.is_stopped, STOPPED_TIMEOUT_S, lambda: "")
+            self._mux.begin()
+        return int(answer.message)
+
     def _publish_decision(self, decision: Decision, stamp_ns: int) -> None:
         target = self._actions.target(messages.to_pose(self._pose), decision.action)
-        info = {
-            "step": float(self._episode_step),
-            "role": float(ROLES.index(self.role)),
-            "chunk_phase": float(decision.chunk_phase),
-            "weights_version": float(decision.weights_version),
-        }
-        info |= {f"base{i}": float(v) for i, v in enumerate(decision.base_action)}
-        info |= {f"residual{i}": float(v) for i, v in enumerate(decision.residual)}
         publish = self._outputs
-        publish["policy/info"].publish(messages.from_named(info, stamp_ns))
+        publish["policy/info"].publish(messages.from_decision(decision, self._episode_step, self.role, stamp_ns))
         frame = self.graph.base_frame
         publish["policy/target_pose"].publish(messages.from_pose(target, stamp_ns, frame))
         publish["policy/action"].publish(Float64MultiArray(data=[float(v) for v in decision.action]))
 
-    def _take(self, name: str, message: Any) -> None:
-        if not self.graph.is_lockstep:
-            self._newest[name] = message
-            return
-        row = self._observations.put(name, messages.stamp_of(message), message)
-        if row is not None:
-            self._row = row
+    def _on_joy(self, message: Any) -> None:
+        pressed = (Label.SUCCESS, Label.FAILURE, Label.DISCARD)
+        for label, is_down in zip(pressed, message.buttons[1:], strict=False):
+            self._label |= label if is_down else Label.NONE
+        self._ticks.take_answer("joy", message)
 
-    def _take_answer(self, name: str, message: Any) -> None:
-        if name == "joy":
-            pressed = (Label.SUCCESS, Label.FAILURE, Label.DISCARD)
-            for label, is_down in zip(pressed, message.buttons[1:], strict=False):
-                self._label |= label if is_down else Label.NONE
-        if not self.graph.is_lockstep:
-            self._newest[name] = message
-            return
-        answer = self._answers.put(name, messages.stamp_of(message), message)
-        if answer is not None:
-            self._answer = answer
+    def _on_timing(self, what: str, key: str, message: Any) -> None:
+        self._path_times.tell(what, messages.stamp_of(message), messages.to_named(message)[key])
 
-    def _observe(self, stamp_ns: int) -> dict[str, Any]:
-        """Return the samples of every stream at `stamp_ns` (lockstep), or the newest (real time)."""
-        if not self.graph.is_lockstep:
-            self._wait(lambda: self._newest.keys() >= set(self._streams), ANSWER_TIMEOUT_S, lambda: "no states yet")
-            return dict(self._newest)
+    def _on_ready(self, message: Any) -> None:
+        self._ready_nodes.add(message.data)
 
-        def is_there() -> bool:
-            return self._row is not None and messages.stamp_of(self._row["pose"]) >= stamp_ns
-
-        missing = self._observations.missing
-        self._wait(is_there, ANSWER_TIMEOUT_S, lambda: f"missing at this tick: {', '.join(missing(stamp_ns))}")
-        row, self._row = self._row, None
-        return row or {}
-
-    def _observe_in_time(self) -> dict[str, Any]:
-        self._deadline += self.graph.period_s
-        if self._deadline < time.monotonic() - self.graph.period_s:
-            self._deadline = time.monotonic()  # a missed deadline is not made up for by a burst
-        while (left := self._deadline - time.monotonic()) > 0:
-            turn(self._executor, self, left)
-        self._answer = {n: self._newest[n] for n in ("intervention", "joy") if n in self._newest}
-        return dict(self._newest)
-
-    def _executed(self) -> tuple[Any, Source, int]:
-        if not self._answer or "intervention" not in self._answer:
+    def _executed(self, answer: Any) -> tuple[Any, Source, int]:
+        if answer is None:  # the mux has not answered this tick: nothing of it was executed
             return np.zeros(self._actions.size, np.float32), Source.HOLD, 0
-        message = self._answer["intervention"]
-        if messages.stamp_of(message) != self._decided_ns:
-            # the mux has not answered this tick: nothing of it was executed
-            return np.zeros(self._actions.size, np.float32), Source.HOLD, 0
-        executed = np.array(message.axes, np.float32)
-        return executed, Source(message.buttons[0]), int(message.buttons[1])
+        return np.array(answer.axes, np.float32), Source(answer.buttons[0]), int(answer.buttons[1])
 
-    def _outcome(self, row: dict[str, Any], executed: Any, source: Source, reasons: int = 0) -> Outcome:
-        truth = row.get("truth")
-        self._pose = row["pose"]
-        self._stamp_ns = messages.stamp_of(self._pose)
-        observation, stamps = streams.observation(row, self._cameras)
+    def _outcome(self, tick: Tick, executed: Any, source: Source, reasons: int = 0) -> Outcome:
+        truth = tick.row.get("truth")
+        self._pose = tick.row["pose"]
+        self._stamp_ns = tick.stamp_ns
+        observation, stamps = streams.observation(tick.row, self._cameras)
+        self._captured_ns = min(stamps.values())
+        self._observed_ns = self._ticks.now_ns()
         label, self._label = self._label, Label.NONE
+        self.stop = self.stop or self._mux.stop or self._own_stop()
+        if self.stop is not None:
+            self.get_logger().error(f"The episode is aborted: {self.stop.cause}")
         return Outcome(
             observation,
             self._stamp_ns,
@@ -255,32 +268,26 @@ class RosRobot(NudgeNode):
             reasons=reasons,
             stream_stamps_ns=stamps,
             truth_success=None if truth is None else messages.to_named(truth)["is_inserted"] > 0.5,
-            is_aborted=self._is_stale(row),
+            is_aborted=self.stop is not None,
+            cause="" if self.stop is None else self.stop.cause,
         )
 
-    def _is_stale(self, row: dict[str, Any]) -> bool:
-        """Whether a stream is too old for a decision (real time; in lockstep all are of the tick)."""
+    def _own_stop(self) -> Stop | None:
+        """What the actor itself sees at a tick in real time: no learner, old streams, a silent mux."""
         if self.graph.is_lockstep:
-            return False
-        late = streams.stale(row, self._cameras, self.now_ns())
-        if late:
-            self.get_logger().error(f"Stale: {', '.join(late)}; the episode is aborted.")
-        return bool(late)
+            return None
+        for event, cause in (
+            ("learner_lost", self.guard()),
+            ("sensor_stale", self._ticks.problem(streams.age_limits_s(self._cameras))),
+        ):
+            if cause:
+                return self._mux.seen(event, cause)
+        return self._mux.silence
 
     def _not_ready(self) -> list[str]:
         return self.absent() + [f"node {name}" for name in self._nodes if name not in self._ready_nodes]
 
-    def _on_ready(self, message: Any) -> None:
-        self._ready_nodes.add(message.data)
-
-    def _call(self, client: Any, request: Any, name: str, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
+    def _call(self, client: Any, request: Any, name: str) -> Any:
         future = client.call_async(request)
-        self._wait(future.done, timeout_s, lambda: f"{name} did not answer")
+        wait(self._turn, future.done, ANSWER_TIMEOUT_S, lambda: f"{name} did not answer")
         return future.result()
-
-    def _wait(self, is_done: Callable[[], bool], timeout_s: float, what: Callable[[], str]) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not is_done():
-            if time.monotonic() > deadline:
-                raise RobotError(f"The robot fell silent for {timeout_s:.0f} s ({what()}); are all nodes running?")
-            turn(self._executor, self, 0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,8 +39,55 @@ def observation(row: Mapping[str, Any], cameras: tuple[str, ...]) -> tuple[Obser
     return assembled, {key: messages.stamp_of(row[name]) for key, name in zip(assembled, order, strict=True)}
 
 
-def stale(row: Mapping[str, Any], cameras: tuple[str, ...], now_ns: int) -> list[str]:
-    """Return the names of the streams that are older than their row in the topic table allows."""
+def age_limits_s(cameras: tuple[str, ...]) -> dict[str, float]:
+    """Return by stream the age [s] up to which its row in the topic table lets a sample be used."""
     limits_s = {name: topic(row_name).max_age_s for name, row_name in STATES.items()}
-    limits_s |= dict.fromkeys(cameras, topic("policy/image").max_age_s)
-    return [name for name, limit_s in limits_s.items() if now_ns - messages.stamp_of(row[name]) > limit_s * 1e9]
+    return limits_s | dict.fromkeys(cameras, topic("policy/image").max_age_s)
+
+
+class Alignment:
+    """The newest samples of several streams; a tick takes of each the newest that is not later than itself."""
+
+    DEPTH = 16
+    """Samples kept of a stream: at 100 Hz the last 160 ms."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._samples: dict[str, deque[tuple[int, Any]]] = {name: deque(maxlen=self.DEPTH) for name in names}
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def put(self, name: str, stamp_ns: int, sample: Any) -> None:
+        self._samples[name].append((stamp_ns, sample))
+
+    def at(self, tick_ns: int) -> dict[str, Any]:
+        """Return the sample of each stream at the tick; of a stream that has only later ones its earliest."""
+        return {name: self._pick(samples, tick_ns)[1] for name, samples in self._samples.items() if samples}
+
+    def behind(self, stamp_ns: int) -> list[str]:
+        """Return the streams that have not told of `stamp_ns` or later yet."""
+        return [
+            name
+            for name, samples in self._samples.items()
+            if not samples or max(stamp for stamp, _ in samples) < stamp_ns
+        ]
+
+    def older(self, tick_ns: int, limits_s: Mapping[str, float]) -> list[str]:
+        """Return, in words, the streams whose sample at the tick is older than `limits_s`, or later than the tick."""
+        found = []
+        for name, limit_s in limits_s.items():
+            age_s = (tick_ns - self._pick(self._samples[name], tick_ns)[0]) * 1e-9
+            if age_s > limit_s:
+                found.append(f"{name} by {age_s:.2f} s (allowed {limit_s:g} s)")
+            elif age_s < 0:
+                found.append(f"{name} has only samples from the future, by {-age_s:.2f} s")
+        return found
+
+    @staticmethod
+    def _pick(samples: deque[tuple[int, Any]], tick_ns: int) -> tuple[int, Any]:
+        known = [sample for sample in samples if sample[0] <= tick_ns]
+        return max(known, key=_stamp) if known else min(samples, key=_stamp)
+
+
+def _stamp(sample: tuple[int, Any]) -> int:
+    return sample[0]

@@ -1,0 +1,81 @@
+"""Why an episode cannot go on: what the mux says of a stop, and what the actor sees itself."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from robot.mode import Mode
+
+STOPPED = frozenset({Mode.SOFT_STOP.value, Mode.FAULT.value, Mode.DISABLED.value})
+"""Modes of the mux in which an episode that was under way has ended."""
+
+SILENCE_S = 0.5
+"""A mux that says nothing for so long, at ten statuses a second, is not there; by then the arm has long held."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A stop: mode of the mux, event that led to it, and the cause in a sentence."""
+
+    mode: str
+    event: str
+    cause: str
+
+
+class MuxWatch:
+    """Follows `mux/status`, and keeps the first stop since `begin`.
+
+    Attributes:
+        stop: what has stopped the robot since `begin`; None while nothing has.
+    """
+
+    def __init__(self) -> None:
+        self.stop: Stop | None = None
+        self._mode = ""
+        self._values: dict[str, str] = {}
+        self._known: tuple[str, str] = ("", "")
+        self._heard = time.monotonic()
+
+    def take(self, status: Any) -> None:
+        """Take a status (diagnostic_msgs/DiagnosticStatus): its message is the mode."""
+        self._heard = time.monotonic()
+        self._mode = status.message
+        self._values = {value.key: value.value for value in status.values}
+        if self.is_stopped and self._signature != self._known and self.stop is None:
+            self.stop = Stop(
+                self._mode, self._values.get("event", ""), self.cause or f"the mux is in mode {self._mode}"
+            )
+
+    def begin(self) -> None:
+        """From now on a stop counts; one that is there already does not."""
+        self.stop = None
+        self._known = self._signature
+        self._heard = time.monotonic()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the newest status says that nothing moves before somebody has cleared it."""
+        return self._mode in STOPPED
+
+    @property
+    def cause(self) -> str:
+        """What the mux says forbids motion now, or stopped the last one; "" for nothing."""
+        return self._values.get("cause", "") or self._values.get("blockers", "")
+
+    @property
+    def silence(self) -> Stop | None:
+        """A stop where the mux, once heard, has fallen silent."""
+        silent_s = time.monotonic() - self._heard
+        if not self._mode or silent_s < SILENCE_S:
+            return None
+        return self.seen("node_silent", f"The mux has been silent for {silent_s:.1f} s.")
+
+    def seen(self, event: str, cause: str) -> Stop:
+        """Return a stop that the actor itself saw."""
+        return Stop(self._mode, event, cause)
+
+    @property
+    def _signature(self) -> tuple[str, str]:
+        return self._mode, self._values.get("since", "")
