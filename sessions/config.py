@@ -57,10 +57,14 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], place: str = "mapping
 def to_mapping(config: Any) -> dict[str, Any]:
     """Return `config` as nested dicts of plain values, in the order of the fields; tuples become lists."""
     return {
-        f.name: to_mapping(v) if dataclasses.is_dataclass(v) else list(v) if isinstance(v, tuple) else v
+        f.name: to_mapping(v) if dataclasses.is_dataclass(v) else _plain(v)
         for f in dataclasses.fields(config)
         for v in [getattr(config, f.name)]
     }
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
 def flat_values(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -81,3 +81,20 @@ class RobotConfig(Settings):
         ):
             if wanted is not None and found != wanted:
                 raise ConfigError(f"{name} is {found} and {other} is {wanted}: they must be equal, set both.")
+        self._check_safety()
+
+    def _check_safety(self) -> None:
+        """Refuse limits under which nothing could ever move."""
+        safety, period_s = self.safety, self.control.period_s
+        if safety.command_expiry_s <= period_s:
+            raise ConfigError(
+                f"safety.command_expiry_s must be longer than control.period_s, or every command would expire before "
+                f"the next; found {safety.command_expiry_s} and {period_s}."
+            )
+        start, spread = self.reset.start_position_m, self.reset.start_spread_m
+        for low, at, high in zip(safety.workspace_low_m, start, safety.workspace_high_m, strict=True):
+            if not low <= at <= high:
+                raise ConfigError(f"reset.start_position_m {list(start)} lies outside of safety's workspace.")
+        for index, box in enumerate(safety.keep_out_m):
+            if all(a - s <= h and a + s >= w for a, s, w, h in zip(start, spread, box[:3], box[3:], strict=True)):
+                raise ConfigError(f"safety.keep_out_m[{index}] {list(box)} holds starts of episodes (section reset).")

@@ -9,6 +9,7 @@ from robot_rig import ACTIONS, Q_HOME, poses, upright
 from robot import se3
 from robot.actions import AXES, ActionMap
 from robot.errors import ConfigError
+from robot.safety import Command, Governor, SafetyConfig, Situation
 from robot.se3 import Pose
 
 SEED = 31
@@ -27,6 +28,41 @@ def test_action_is_the_inverse_of_target(actions: ActionMap):
         assert back.dtype == np.float32
         assert back.shape == (actions.size,)
         np.testing.assert_allclose(back, action, atol=1e-6)
+
+
+@MAPS
+@pytest.mark.parametrize("tilt", [0.5, 0.9, 2.0, 3.1])
+def test_action_is_the_inverse_of_target_whatever_the_tilt(actions: ActionMap, tilt: float):
+    rng = np.random.default_rng(SEED + 8)
+    for _ in range(50):
+        tool, action = upright(rng, tilt=tilt), rng.uniform(-1.0, 1.0, actions.size)
+        np.testing.assert_allclose(actions.action(tool, actions.target(tool, action)), action, atol=1e-6)
+
+
+@pytest.mark.parametrize("actions", [ACTIONS, XYZ], ids=["xyz+rz", "xyz"])
+def test_a_tilted_tool_is_brought_back_command_by_command_and_never_by_a_jump(actions: ActionMap):
+    """From any orientation, also those where the whole correction at once is refused by the governor."""
+    rng, governor, place = np.random.default_rng(SEED + 9), Governor(SafetyConfig()), np.array([0.5, 0.0, 0.3])
+    for tool in [upright(rng, tilt=tilt) for tilt in np.linspace(0.5, np.pi, 20)] + poses(100, rng):
+        pose = Pose(place, tool.quaternion)
+        for _ in range(25):
+            target = actions.target(pose, rng.uniform(-1.0, 1.0, actions.size))
+            now = Situation(pose, np.zeros(3), 0, "base", 0.1)
+            verdict = governor.check(Command(target, 0, "base"), now)
+            assert verdict.target is not None, verdict.sentence()
+            pose = Pose(place, verdict.target.quaternion)
+        down = se3.rotate(pose.quaternion, np.array([0.0, 0.0, 1.0]))
+        np.testing.assert_allclose(down, [0.0, 0.0, -1.0], atol=1e-9)
+
+
+def test_up_to_its_limit_the_tilt_is_corrected_at_once_and_bit_by_bit_as_without_one():
+    rng, free = np.random.default_rng(SEED + 10), ActionMap(ACTIONS.axes, ACTIONS.scale, Q_HOME, 10.0)
+    for _ in range(200):
+        tool, action = upright(rng, tilt=rng.uniform(0.0, 0.38)), rng.uniform(-1.0, 1.0, 4)
+        np.testing.assert_array_equal(ACTIONS.target(tool, action).as_vector(), free.target(tool, action).as_vector())
+    tool = upright(rng, tilt=0.5)
+    asked = se3.rotation_error(ACTIONS.target(tool, np.zeros(4)).quaternion, tool.quaternion)
+    assert np.linalg.norm(asked) == pytest.approx(0.4)
 
 
 @MAPS
@@ -136,3 +172,9 @@ def test_from_axes_takes_the_axes_of_the_action_in_its_order():
 def test_a_map_that_means_nothing_is_refused(axes, scale, q_home, message: str):
     with pytest.raises(ConfigError, match=message):
         ActionMap(axes, scale, q_home)
+
+
+@pytest.mark.parametrize("tilt", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_tilt_limit_that_is_none_is_refused(tilt: float):
+    with pytest.raises(ConfigError, match="max_tilt_rad must be above 0"):
+        ActionMap(("x",), (1.0,), Q_HOME, tilt)

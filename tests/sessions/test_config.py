@@ -34,6 +34,7 @@ class Learner(Settings):
 class Limits(Settings):
     speed: float = setting(0.25, "Largest speed of the tool.", unit="m/s", low=0.0, high=1.0)
     box: tuple[float, float] = setting((-0.1, 0.2), "Lowest and highest x.", unit="m", low=-1.0, high=1.0)
+    zones: tuple[tuple[float, ...], ...] = setting((), "Any number of boxes.", unit="m")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,30 @@ def test_a_section_keeps_the_defaults_of_its_owner_where_nothing_overrides_them(
     config = load(Config, overrides=["safety.box=[0, 0.1]"])
     assert config.safety.speed == 0.5
     assert config.safety.box == (0.0, 0.1)
+
+
+def test_lists_of_lists_come_from_the_command_line_and_survive_yaml(tmp_path: Path) -> None:
+    config = load(Config, overrides=["safety.zones=[[0, 1.5], [-2, 3, 4]]"])
+    assert config.safety.zones == ((0.0, 1.5), (-2.0, 3.0, 4.0))
+    assert to_mapping(config)["safety"]["zones"] == [[0.0, 1.5], [-2.0, 3.0, 4.0]]
+    file = tmp_path / "robot.yaml"
+    file.write_text(to_yaml(config))
+    assert load(Config, file) == config
+    assert digest(config) != digest(Config())
+
+
+@pytest.mark.parametrize(
+    ("zones", "message"),
+    [
+        ("5", r"safety\.zones must be a list"),
+        ("[1, 2]", r"safety\.zones\[0\] must be a list"),
+        ("[[1, 2], [1, two]]", r"safety\.zones\[1\]\[1\] must be a number; found 'two'"),
+        ("[[1, .nan]]", r"safety\.zones\[0\]\[1\] must be a number; found NaN"),
+    ],
+)
+def test_lists_of_lists_that_are_none_are_refused_by_their_place(zones: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(Config, overrides=[f"safety.zones={zones}"])
 
 
 def test_overrides_win_over_the_file_and_the_last_override_wins(tmp_path: Path) -> None:

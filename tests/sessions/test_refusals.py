@@ -258,4 +258,11 @@ def test_settings_that_fit_no_robot_are_refused_before_anything_starts(
     run = tmp_path / "run"
     assert "No action axis 'qq'" in _refusal(capsys, "record", "control.axes=[x,y,z,qq]", "--run", str(run))
     assert "control.arm names topics" in _refusal(capsys, "record", "control.arm=a b", "--run", str(run))
+    for setting, said in (
+        ("safety.keep_out_m=[[0.4,-0.1,0,0.5,0.1]]", "keep_out_m[0] must be a box of six numbers"),
+        ("safety.keep_out_m=[[0.4,-0.1,0,0.5,0.1,0.2]]", "keep_out_m[0] [0.4, -0.1, 0.0, 0.5, 0.1, 0.2] holds starts"),
+        ("reset.start_position_m=[0.9,0,0.1]", "lies outside of safety's workspace"),
+        ("safety.command_expiry_s=0.1", "safety.command_expiry_s must be longer than control.period_s"),
+    ):
+        assert said in _refusal(capsys, "record", setting, "--run", str(run))
     assert not run.exists()
