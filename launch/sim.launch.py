@@ -16,7 +16,7 @@ from launch_ros.actions import Node
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
-NODES = ("arm", "camera_front", "camera_wrist", "teleop", "mux", "reset")
+NODES = ("arm", "gripper", "camera_front", "camera_wrist", "teleop", "mux", "reset")
 
 
 def node(name: str) -> Node:

@@ -48,6 +48,7 @@ class ArmReadings:
         self._step_ns = to_ns(step_s)
         self._frozen_after_ns = to_ns(frozen_after_s)
         self._state: ArmState | None = None
+        self._sample: ArmState | None = None
         self._dynamics: ArmDynamics | None = None
         self._tau_external = np.zeros(7)
         self._repeats = 0
@@ -62,7 +63,8 @@ class ArmReadings:
         dynamics = self._arm.dynamics()
         if is_sampling:
             self._tau_external = self._tau_external + self._share * (state.tau_external - self._tau_external)
-            self._repeats = self._repeats + 1 if self._state is not None and _is_same(state, self._state) else 0
+            self._repeats = self._repeats + 1 if self._sample is not None and _is_same(state, self._sample) else 0
+            self._sample = state
         self._state, self._dynamics = state, dynamics
         return state, dynamics
 
@@ -75,6 +77,7 @@ class ArmReadings:
     def forget(self) -> None:
         """Begin anew with the low-pass and the watch on repeats."""
         self._tau_external = np.zeros(7)
+        self._sample = None
         self._repeats = 0
 
     @property

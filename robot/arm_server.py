@@ -43,11 +43,14 @@ class ArmServer:
         self._arm = arm
         self._safety = safety
         self._governor = Governor(safety)
-        self._readings = ArmReadings(arm, config.wrench_time_constant_s, config.control_step_s, safety.frozen_after_s)
+        frozen_after_s = safety.arm_frozen_after_s
+        self._readings = ArmReadings(arm, config.wrench_time_constant_s, config.control_step_s, frozen_after_s)
         self._expiry_ns = to_ns(safety.command_expiry_s)
         self._tau = np.zeros(7)
+        self._fading_dq: Array = np.zeros(7)
         self._target: Pose | None = None
-        self._stamp_ns = self._oldest_ns = self._expires_ns = self._mode_since_ns = 0
+        self._stamp_ns = self._expires_ns = self._mode_since_ns = 0
+        self._oldest_ns = -(2**63)
         self._executed = (0, 0)
         self._homing: HomingMotion | None = None
         self._mode = ArmMode.HOLD
@@ -92,9 +95,10 @@ class ArmServer:
             self._write_still(is_blind=True)
             return
         if self._readings.is_frozen:
-            self._latch(f"the arm's readings have repeated themselves for {self._safety.frozen_after_s} s")
+            self._latch(f"the arm's readings have repeated themselves for {self._safety.arm_frozen_after_s} s")
             self._write_still(is_blind=True)
             return
+        self._fading_dq = state.dq
         if self._mode is ArmMode.FOLLOW and state.stamp_ns >= self._expires_ns:
             self._expired += 1
             self._begin_hold(dynamics, f"no command for {self._safety.command_expiry_s} s")
@@ -242,13 +246,14 @@ class ArmServer:
             reasons |= Reason.FROM_FUTURE
         if stamp_ns < self._oldest_ns:
             reasons |= Reason.REPLAYED
-        if form := refuse_form(target):
-            return reasons | form
         tool = dynamics.T_base_tool
-        if np.array_equal(target.position, tool.position) and np.array_equal(target.quaternion, tool.quaternion):
-            return reasons  # to stay is allowed whatever the contact
-        wrench = self._readings.wrench()
+        # a hostile number may overflow to infinity on the way to being refused
         with np.errstate(over="ignore", invalid="ignore"):
+            if form := refuse_form(target):
+                return reasons | form
+            if np.array_equal(target.position, tool.position) and np.array_equal(target.quaternion, tool.quaternion):
+                return reasons  # to stay is allowed whatever the contact
+            wrench = self._readings.wrench()
             return reasons | self._governor.refuse_measured(target, tool, wrench[:3], wrench[3:])
 
     def _torque(self, state: ArmState, dynamics: ArmDynamics) -> Array:
@@ -279,9 +284,13 @@ class ArmServer:
             self._enter(ArmMode.FAULT, cause)
 
     def _write_still(self, is_blind: bool = False) -> None:
-        """Balance gravity and damp the joints, from the last good reading; an old velocity damps nothing."""
-        state, dynamics = self._readings.newest()
-        self._write(dynamics.bias - (0.0 if is_blind else self.config.fault_damping) * state.dq)
+        """Balance gravity and damp the joints, from the last good reading. Blind, its velocity is taken to fade as that
+        of damped joints does: held on to, it would push the arm back the way it came."""
+        dynamics, damping, step_s = self._readings.newest()[1], self.config.fault_damping, self.config.control_step_s
+        self._write(dynamics.bias - damping * self._fading_dq)
+        if is_blind:
+            damped = dynamics.mass + step_s * damping * np.eye(len(self._fading_dq))
+            self._fading_dq = np.asarray(np.linalg.solve(damped, dynamics.mass @ self._fading_dq), dtype=np.float64)
 
     def _write(self, torque: Array) -> None:
         self._tau = torque

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mcap.writer import CompressionType, Writer
-
 from robot.errors import RobotError
 from robot.settings import Settings, setting
 
@@ -165,7 +163,7 @@ class RawLog:
         state = LogState.IDLE
         complete = 0
         try:
-            writer: Any = Writer(file, compression=CompressionType.LZ4)  # type: ignore[arg-type]  # it writes, tells and flushes
+            writer = _writer(file)
             ids = self._begin(writer, attachments)
             complete = file.tell()
             flushed = time.monotonic()
@@ -222,3 +220,9 @@ class RawLog:
         if free_mb < self._limits.reserve_mb and self.state is LogState.RECORDING:
             self.problem = f"the disk of {path} has only {free_mb} MB free: the raw log was ended; free some space"
             self.stop()
+
+
+def _writer(file: _File) -> Any:
+    from mcap.writer import CompressionType, Writer  # only where something is recorded
+
+    return Writer(file, compression=CompressionType.LZ4)  # type: ignore[arg-type]  # it writes, tells and flushes

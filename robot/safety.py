@@ -57,7 +57,10 @@ class SafetyConfig(Settings):
         0.15, "real time: without a younger picture of every camera nothing moves", unit="s", low=0.01, high=2.0
     )
     frozen_after_s: float = setting(
-        0.15, "readings or pictures that repeat bit by bit for so long count as frozen", unit="s", low=0.01, high=2.0
+        0.15, "real time: streams that repeat themselves for so long count as frozen", unit="s", low=0.01, high=2.0
+    )
+    arm_frozen_after_s: float = setting(
+        0.02, "joint readings that repeat themselves for so long are a fault of the arm", unit="s", low=0.005, high=2.0
     )
     heartbeat_timeout_s: float = setting(
         0.15, "real time: a node that is silent for so long counts as gone", unit="s", low=0.02, high=2.0
@@ -124,7 +127,7 @@ class Verdict:
             changes.append(f"moved by {1e3 * self.moved_m:.1f} mm")
         if self.turned_rad > 0.0:
             changes.append(f"turned by {np.degrees(self.turned_rad):.1f} deg")
-        return f"The target was {' and '.join(changes)}: {self.reasons.sentence()}."
+        return f"The target was {' and '.join(changes) or 'changed'}: {self.reasons.sentence()}."
 
 
 class Governor:
@@ -177,13 +180,9 @@ class Governor:
         """Return the allowed position (3,) [m] and why it is another than the one asked for."""
         reasons = Reason.NONE
         is_inside = bool(self._keep_out) and self._keep_out.contains(tool)
-        if is_inside:
-            position = self._keep_out.way_out(tool)
-            reasons |= Reason.KEEP_OUT
-        else:
-            position = np.clip(asked, self._low, self._high)
-            if np.any(position != asked):
-                reasons |= Reason.WORKSPACE
+        position = self._keep_out.way_out(tool) if is_inside else np.clip(asked, self._low, self._high)
+        if np.any(position != asked):
+            reasons |= Reason.KEEP_OUT if is_inside else Reason.WORKSPACE
         step = position - tool
         allowed = self.config.max_linear_speed * period_s
         distance = float(np.linalg.norm(step))

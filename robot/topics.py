@@ -64,7 +64,11 @@ _ROWS = (
     Topic("teleop/engaged", "std_msgs/msg/Bool", "arm", "teleop", 50),
     Topic("reset/target_pose", "geometry_msgs/msg/PoseStamped", "arm", "reset", 10),
     Topic("reset/state", "std_msgs/msg/String", "arm", "reset", is_latched=True),
+    # an opening in [0, 1], 0 closed
     Topic("gripper/command", "std_msgs/msg/Float64MultiArray", "arm", "client", 10),
+    # the name that CRISP's clients use; the same commands
+    Topic("gripper/gripper_position_controller/commands", "std_msgs/msg/Float64MultiArray", "arm", "client", 30),
+    # the opening in [0, 1], then the width
     Topic("gripper/joint_states", "sensor_msgs/msg/JointState", "arm", "gripper", 30),
     Topic("recorder/state", "std_msgs/msg/String", "arm", "recorder", is_latched=True),
     Topic("tracker/socket_pose", "geometry_msgs/msg/PoseStamped", "arm", "arm", 30),

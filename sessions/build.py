@@ -16,6 +16,7 @@ from robot.mux import CommandMux
 from robot.observe import observation_spec
 from robot.safety import Governor
 from robot.specs import RobotSpec
+from sessions.config_yaml import to_yaml
 from sessions.robot_config import RobotConfig
 from teleop.operator import SimulatedOperator
 
@@ -119,11 +120,14 @@ def graph(config: RobotConfig, is_realtime: bool) -> Graph:
 
 def node_names(config: RobotConfig) -> list[str]:
     """Return the names of the node processes of a robot, in the order of starting."""
-    return ["arm", *(f"camera_{name}" for name in config.cameras.names), "teleop", "mux", "reset"]
+    gripper = ["gripper"] if config.gripper.kind != "none" else []
+    recorder = ["recorder"] if config.recorder.is_on else []
+    cameras = [f"camera_{name}" for name in config.cameras.names]
+    return ["arm", *gripper, *cameras, "teleop", "mux", "reset", *recorder]
 
 
-def node(name: str, config: RobotConfig, is_realtime: bool) -> NudgeNode:
-    """Return the node of a process of `node_names`."""
+def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path()) -> NudgeNode:
+    """Return the node of a process of `node_names`; what it writes goes below `run`."""
     from drivers.mujoco_model import FOVY_DEG
     from robot.nodes.arm import ArmNode
     from robot.nodes.camera import SimCameraNode
@@ -140,11 +144,32 @@ def node(name: str, config: RobotConfig, is_realtime: bool) -> NudgeNode:
         return MuxNode(links, command_mux(config), action_map(config))
     if name == "reset":
         return ResetNode(links, config.reset, config.control.q_home, has_scene=True)
+    if name == "gripper":
+        return gripper_node(config, links)
+    if name == "recorder":
+        return recorder_node(config, links, run)
     camera = name.removeprefix("camera_")
     cameras = config.cameras
     scene = SceneRenderer(config, camera)
     fovy_rad = math.radians(FOVY_DEG[camera])
     return SimCameraNode(links, camera, scene, fovy_rad, cameras.image_size, cameras.raw_size, cameras.rate_hz)
+
+
+def gripper_node(config: RobotConfig, links: Graph) -> NudgeNode:
+    from drivers.sim_gripper import SimGripper
+    from robot.nodes.gripper import GripperNode
+
+    gripper = config.gripper
+    return GripperNode(links, lambda clock: SimGripper(gripper.sim, clock), gripper.force_n)
+
+
+def recorder_node(config: RobotConfig, links: Graph, run: Path) -> NudgeNode:
+    from robot.nodes.recorder import RecorderNode
+
+    recorder = config.recorder
+    folder = Path(recorder.directory) if recorder.directory else run / "raw"
+    attachments = {"robot.yaml": to_yaml(config)}
+    return RecorderNode(links, config.cameras.names, folder, recorder.skip, recorder.limits, attachments)
 
 
 def ros_robot(config: RobotConfig, is_realtime: bool, has_truth: bool) -> RosRobot:

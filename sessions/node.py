@@ -30,7 +30,8 @@ def main() -> int:
         if arguments.name not in names:
             sys.stderr.write(f"No node is called {arguments.name!r}.{did_you_mean(arguments.name, names)}\n")
             return 2
-        build_it = partial(build.node, arguments.name, config, arguments.realtime)
+        run = arguments.config.parent if arguments.config else Path()
+        build_it = partial(build.node, arguments.name, config, arguments.realtime, run)
         return run_node(build_it, is_brought_up=not arguments.unconfigured)
     except NudgeError as error:
         sys.stderr.write(f"{arguments.name}: {error}\n")

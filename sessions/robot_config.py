@@ -6,13 +6,16 @@ import re
 from dataclasses import dataclass
 
 from drivers.mujoco_model import SimConfig
+from drivers.sim_gripper import SimGripperConfig
 from robot.actions import ActionMap
 from robot.arm_server import ArmServerConfig
 from robot.errors import ConfigError
 from robot.impedance import ImpedanceConfig
+from robot.raw_log import RawLogLimits
 from robot.reset import ResetConfig
 from robot.safety import SafetyConfig
 from robot.settings import Settings, setting
+from robot.topics import topic
 from teleop.operator_config import OperatorConfig
 
 
@@ -54,6 +57,40 @@ class CameraConfig(Settings):
 
 
 @dataclass(frozen=True)
+class GripperConfig(Settings):
+    """The gripper; in the simulated cell the peg is fixed to the hand, so that nothing there depends on one."""
+
+    kind: str = setting("none", "which gripper there is", choices=("none", "sim"))
+    force_n: float = setting(30.0, "force with which it holds", unit="N", low=0.0, high=1000.0)
+    sim: SimGripperConfig = setting(SimGripperConfig, "the simulated gripper")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kind == "sim" and self.force_n > self.sim.max_force_n:
+            raise ConfigError(
+                f"gripper.force_n is {self.force_n}; gripper.sim.max_force_n allows {self.sim.max_force_n}."
+            )
+
+
+@dataclass(frozen=True)
+class RecorderConfig(Settings):
+    """A raw log of the topics, beside the stores: for looking at a run with ROS 2's tools."""
+
+    is_on: bool = setting(False, "write raw/<date and time>.mcap")
+    skip: tuple[str, ...] = setting(
+        ("color/image_raw", "color/camera_info", "sim/state"),
+        "rows of robot/topics.py not to write; large simulated pictures are drawn only for who asks",
+    )
+    directory: str = setting("", "folder of the files; empty: raw/ of the run")
+    limits: RawLogLimits = setting(RawLogLimits, "memory, disk, and what a crash may cost")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.skip:
+            topic(name)  # says what there is
+
+
+@dataclass(frozen=True)
 class RobotConfig(Settings):
     """A robot with its cell, person and task; saved with the run as `robot.yaml`."""
 
@@ -65,6 +102,8 @@ class RobotConfig(Settings):
     safety: SafetyConfig = setting(SafetyConfig, "the governor's limits")
     reset: ResetConfig = setting(ResetConfig, "where episodes start")
     cameras: CameraConfig = setting(CameraConfig, "cameras")
+    gripper: GripperConfig = setting(GripperConfig, "the gripper")
+    recorder: RecorderConfig = setting(RecorderConfig, "the raw log")
     operator: OperatorConfig = setting(OperatorConfig, "the simulated operator")
 
     def __post_init__(self) -> None:

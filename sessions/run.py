@@ -128,6 +128,7 @@ MAY_MOVE = (
     "session.",
     "operator.",
     "safety.",
+    "recorder.",
 )
 """What a run may change on its way; as long as nothing has been learnt, how to learn may change as well."""
 

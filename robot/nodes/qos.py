@@ -29,6 +29,7 @@ COMMANDS = frozenset(
         "target_stiffness",
         "target_wrench",
         "gripper/command",
+        "gripper/gripper_position_controller/commands",
         "intervention",
         "policy/target_pose",
         "reset/target_pose",

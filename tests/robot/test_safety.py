@@ -1,4 +1,4 @@
-"""The governor never raises, never lets a target out of the limits, and tells the reason for every change."""
+"""The governor's verdicts, one by one, and the limits that it takes."""
 
 from __future__ import annotations
 
@@ -6,28 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from robot_rig import Q_HOME, quaternions, repeatable
+from hostile_commands import EVERY, MS, NOW_NS
+from robot_rig import Q_HOME
 
 from robot import se3
 from robot.errors import ConfigError
-from robot.safety import REFUSALS, Command, Governor, Reason, SafetyConfig, Situation, Verdict
+from robot.safety import Command, Governor, Reason, SafetyConfig, Situation
 from robot.se3 import Pose
 
-SEED = 77
-COMMANDS = 20_000
-MS = 1_000_000
-NOW_NS = 5_000 * MS
 DOWN = np.array(Q_HOME)
 CENTRE = np.array([0.5, 0.0, 0.3])
 CONFIG = SafetyConfig()
 GOVERNOR = Governor(CONFIG)
-LOW, HIGH = np.array(CONFIG.workspace_low_m), np.array(CONFIG.workspace_high_m)
+HIGH = np.array(CONFIG.workspace_high_m)
+POST = SafetyConfig(keep_out_m=((0.55, -0.1, 0.0, 0.6, 0.1, 0.6),))
 SITUATION = Situation(Pose(CENTRE, DOWN), np.zeros(3), NOW_NS, "base", 0.1)
-
-
-OF_ANY = Reason(2 * Reason.BAD_MEASUREMENT - 1)
 
 
 def _command(step=(0.01, 0.0, 0.0), turn=(0.0, 0.0, 0.0), situation: Situation = SITUATION, **change) -> Command:
@@ -46,8 +39,17 @@ def _turned(step, turn) -> Pose:
     return _command(step, turn).target
 
 
+def _there(x: float) -> Pose:
+    return Pose(np.array([x, 0.0, 0.3]), DOWN)
+
+
+MOON = _at(3.8e8, 0.0, 0.3)
 GONE = Pose(np.array([np.nan, 0.0, 0.3]), DOWN)
 EDGE = _at(0.74, 0.0, 0.3)
+NEAR = _at(0.54, 0.0, 0.3)  # a centimetre before the post
+CAUGHT = _at(0.56, 0.0, 0.3)  # a centimetre in
+DEEP = _at(0.56, 0.0, 0.3, period_s=0.02)  # and no more than 6 mm a period
+HAIR = 1e-4
 GOLDEN = {
     "allowed": (_command(), SITUATION, Reason.NONE, _turned((0.01, 0, 0), (0, 0, 0))),
     "a NaN": (_command(target=GONE), SITUATION, Reason.NOT_FINITE, None),
@@ -102,6 +104,34 @@ GOLDEN = {
         Reason.WORKSPACE | Reason.LINEAR_SPEED,
         Pose(np.array([0.74, 0.0, 0.3]) + 0.03 * np.array([0.01, 0.06, 0.0]) / np.hypot(0.01, 0.06), DOWN),
     ),
+    "a hard twist": (_command(), replace(SITUATION, moment=np.array([0, 41.0, 0])), Reason.MOMENT, None),
+    "a NaN moment": (_command(), replace(SITUATION, moment=np.array([0, 0, np.nan])), Reason.MOMENT, None),
+    "a tool on the moon": (_command(step=(0, 0, 0), situation=MOON), MOON, Reason.BAD_MEASUREMENT, None),
+    "just slow enough": (_command(), replace(SITUATION, last_ns=NOW_NS - 5 * MS), Reason.NONE, _command().target),
+    "too soon after the last": (_command(), replace(SITUATION, last_ns=NOW_NS - 5 * MS + 1), Reason.RATE, None),
+    "the last one again": (_command(), replace(SITUATION, last_ns=NOW_NS), Reason.REPLAYED, None),
+    "older than the last": (_command(), replace(SITUATION, last_ns=NOW_NS + 1), Reason.REPLAYED, None),
+    "into the post": (_command(step=(0.02, 0, 0), situation=NEAR), NEAR, Reason.KEEP_OUT, _there(0.55 - HAIR)),
+    "through the post": (
+        _command(step=(0.09, 0, 0), situation=NEAR),
+        NEAR,
+        Reason.KEEP_OUT | Reason.LINEAR_SPEED,
+        _there(0.55 - HAIR),
+    ),
+    "along the post": (
+        _command(step=(0, 0.02, 0), situation=NEAR),
+        NEAR,
+        Reason.NONE,
+        _command(step=(0, 0.02, 0), situation=NEAR).target,
+    ),
+    # whatever is asked of it, a tool in the post goes back the way that is shortest
+    "caught in the post": (_command(step=(0.02, 0, 0), situation=CAUGHT), CAUGHT, Reason.KEEP_OUT, _there(0.55 - HAIR)),
+    "caught, and slow": (
+        _command(step=(0, 0, 0), situation=DEEP),
+        DEEP,
+        Reason.KEEP_OUT | Reason.LINEAR_SPEED,
+        _there(0.554),
+    ),
     # the tool was pushed 10 cm out of the workspace: the way back is no faster than any other
     "back into the workspace": (
         _command(step=(0, 0, 0), situation=_at(0.85, 0.0, 0.3)),
@@ -115,7 +145,8 @@ GOLDEN = {
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_governor_judges_as_written_down(name: str):
     command, situation, reasons, target = GOLDEN[name]
-    verdict = GOVERNOR.check(command, situation)
+    governor = Governor(POST) if any(situation is other for other in (NEAR, CAUGHT, DEEP)) else GOVERNOR
+    verdict = governor.check(command, situation)
     assert verdict.reasons == reasons
     assert (verdict.target is None) == (target is None)
     if target is not None and verdict.target is not None:
@@ -127,122 +158,18 @@ def test_every_reason_has_a_golden_case():
     seen = Reason.NONE
     for _, _, reasons, _ in GOLDEN.values():
         seen |= reasons
-    assert seen & OF_ANY == OF_ANY
-
-
-def _check_laws(command: Command, situation: Situation, verdict: Verdict) -> None:
-    asked, tool, target = command.target, situation.T_base_tool, verdict.target
-    assert (target is None) == bool(verdict.reasons & REFUSALS)
-    if target is None:
-        return
-    assert np.all(np.isfinite(target.as_vector()))
-    assert abs(np.linalg.norm(target.quaternion) - 1.0) < 1e-9
-    way = float(np.linalg.norm(target.position - tool.position))
-    turn = float(np.linalg.norm(se3.rotation_error(target.quaternion, tool.quaternion)))
-    assert way <= CONFIG.max_linear_speed * situation.period_s + 1e-12
-    assert turn <= CONFIG.max_angular_speed * situation.period_s + 1e-9
-    assert np.linalg.norm(asked.position - tool.position) <= CONFIG.max_jump_m
-    assert command.frame == situation.frame
-    assert abs(situation.now_ns - command.stamp_ns) <= CONFIG.max_age_s * 1e9
-    assert np.linalg.norm(situation.force) <= CONFIG.max_force_n
-    outside, before = _outside(target.position), _outside(tool.position)
-    # within the workspace, or nearer to it by all that the speed limit allows
-    assert outside <= 1e-12 or outside <= before + 1e-12
-    assert outside <= 1e-12 or Reason.LINEAR_SPEED in verdict.reasons
-    is_moved = not np.array_equal(target.position, asked.position)
-    is_turned = float(np.linalg.norm(se3.rotation_error(target.quaternion, asked.quaternion))) > 1e-12
-    assert is_moved == bool(verdict.reasons & (Reason.LINEAR_SPEED | Reason.WORKSPACE))
-    assert is_turned == (Reason.ANGULAR_SPEED in verdict.reasons)
-
-
-def _outside(position: np.ndarray) -> float:
-    return float(np.linalg.norm(position - np.clip(position, LOW, HIGH)))
-
-
-def _hostile(rng: np.random.Generator) -> tuple[Command, Situation]:
-    """Something between a sane command and one that no sender should ever send."""
-    tool = Pose(rng.uniform(LOW - 0.1, HIGH + 0.1), quaternions(1, rng)[0])
-    situation = Situation(tool, rng.normal(size=3) * 30.0, NOW_NS, "base", rng.choice([0.05, 0.1]))
-    position = tool.position + rng.normal(size=3) * 10.0 ** rng.uniform(-4, -0.5)
-    turn = se3.exp_rotation(rng.normal(size=3) * 10.0 ** rng.uniform(-3, 0.3))
-    quaternion = se3.quaternion_multiply(turn, tool.quaternion) * rng.choice([1, 1, 1, -1])
-    stamp_ns, frame = NOW_NS + int(rng.integers(-100, 100)) * MS, "base"
-    kind = rng.integers(14)
-    if kind == 0:
-        position[rng.integers(3)] = rng.choice([np.nan, np.inf, -np.inf, 1e200, -1e308])
-    elif kind == 1:
-        quaternion[rng.integers(4)] = rng.choice([np.nan, np.inf, 1e308, 5.0])
-    elif kind == 2:
-        quaternion = np.zeros(4)
-    elif kind == 3:
-        frame = str(rng.choice(["", "tool", "Base", "base ", "camera_optical_frame"]))
-    elif kind == 4:
-        stamp_ns = int(rng.choice([0, -(10**18), NOW_NS - 201 * MS, NOW_NS + 201 * MS, 2**62]))
-    elif kind == 5:
-        position = rng.uniform(-1e3, 1e3, 3)
-    elif kind == 6:
-        situation = replace(situation, force=np.array([0.0, rng.choice([np.nan, np.inf, 1e308, 79.9, 80.1]), 0.0]))
-    elif kind == 7:
-        broken = tool.as_vector()
-        broken[rng.integers(7)] = rng.choice([np.nan, -np.inf, 1e308])
-        situation = replace(situation, T_base_tool=Pose.from_vector(broken))
-    return Command(Pose(position, quaternion), stamp_ns, frame), situation
-
-
-def test_no_command_of_twenty_thousand_gets_past_the_limits():
-    rng = np.random.default_rng(SEED)
-    seen, allowed = Reason.NONE, 0
-    for _ in range(COMMANDS):
-        command, situation = _hostile(rng)
-        verdict = GOVERNOR.check(command, situation)
-        _check_laws(command, situation, verdict)
-        seen |= verdict.reasons
-        allowed += verdict.target is not None
-    # the commands were hostile enough, and not all of them
-    assert seen & OF_ANY == OF_ANY
-    assert allowed > COMMANDS // 5
-
-
-ANY = st.floats(allow_nan=True, allow_infinity=True)
-
-
-@settings(repeatable, max_examples=300)
-@given(
-    position=st.tuples(ANY, ANY, ANY),
-    quaternion=st.tuples(ANY, ANY, ANY, ANY),
-    force=st.tuples(ANY, ANY, ANY),
-    tool=st.tuples(ANY, ANY, ANY, ANY, ANY, ANY, ANY),
-    stamp_ns=st.integers(),
-    frame=st.text(),
-)
-def test_no_numbers_whatever_make_the_governor_raise(position, quaternion, force, tool, stamp_ns, frame):
-    for T_base_tool in (SITUATION.T_base_tool, Pose.from_vector(np.array(tool))):
-        for target in (Pose(np.array(position), np.array(quaternion)), Pose(np.array(position), DOWN)):
-            situation = replace(SITUATION, T_base_tool=T_base_tool, force=np.array(force))
-            command = Command(target, stamp_ns, frame)
-            _check_laws(command, situation, GOVERNOR.check(command, situation))
+    assert seen == EVERY
 
 
 def test_a_tool_pushed_out_of_the_workspace_comes_back_within_the_speed_limit():
     position, steps = np.array([0.85, 0.45, 0.3]), 0
-    while _outside(position) > 1e-9:
+    while np.any(position > HIGH + 1e-9):
         situation = _at(*position)
         verdict = GOVERNOR.check(_command(step=(0.05, 0.05, 0), situation=situation), situation)
         assert verdict.target is not None
         assert np.linalg.norm(verdict.target.position - position) <= 0.03 + 1e-12
         position, steps = verdict.target.position, steps + 1
     assert steps == int(np.ceil(np.hypot(0.1, 0.1) / 0.03))
-
-
-def test_the_same_command_gets_the_same_verdict():
-    rng = np.random.default_rng(SEED + 1)
-    cases = [_hostile(rng) for _ in range(200)]
-    first = [GOVERNOR.check(*case) for case in cases]
-    for case, verdict in zip(reversed(cases), reversed(first), strict=True):
-        again = Governor(CONFIG).check(*case)
-        assert again.reasons == verdict.reasons
-        if verdict.target is not None and again.target is not None:
-            np.testing.assert_array_equal(again.target.as_vector(), verdict.target.as_vector())
 
 
 @pytest.mark.parametrize(
@@ -260,10 +187,44 @@ def test_a_workspace_without_inside_is_refused(low, high):
 
 
 def test_limits_that_limit_nothing_are_refused():
-    for name in ("max_linear_speed", "max_angular_speed", "max_jump_m", "max_jump_rad", "max_force_n", "max_age_s"):
+    names = [name for name in SafetyConfig.__dataclass_fields__ if not name.endswith("_m") or name == "max_jump_m"]
+    assert len(names) > 12
+    for name in names:
         for value in (np.inf, np.nan, -1.0, 0.0):
             with pytest.raises(ConfigError, match=name):
                 SafetyConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (0.4, -0.1, 0.0, 0.5, 0.1),
+        (0.4, -0.1, 0.0, 0.5, 0.1, 0.2, 0.3),
+        (),
+        (0.5, -0.1, 0.0, 0.4, 0.1, 0.2),
+        (0.4, -0.1, 0.0, 0.4, 0.1, 0.2),
+        (0.4, -0.1, 0.0, 0.5, 0.1, np.inf),
+        (0.4, -0.1, np.nan, 0.5, 0.1, 0.2),
+        (0.4, -0.1, 0.0, 0.5, 0.1, 1e30),
+    ],
+)
+def test_a_keep_out_box_that_is_none_is_refused_by_its_number(box):
+    with pytest.raises(ConfigError, match=r"SafetyConfig\.keep_out_m\[1\] must be a box of six numbers") as caught:
+        SafetyConfig(keep_out_m=((0.4, -0.1, 0.0, 0.5, 0.1, 0.2), box))
+    assert str(caught.value).count(".\n") == 0
+
+
+def test_a_verdict_says_what_was_done_and_why():
+    assert GOVERNOR.check(_command(), SITUATION).sentence() == "The command passed as it is."
+    refused = GOVERNOR.check(_command(stamp_ns=0), SITUATION)
+    assert refused.sentence() == "The command was refused: command too old."
+    assert (refused.moved_m, refused.turned_rad) == (0.0, 0.0)
+    changed = GOVERNOR.check(_command(step=(0, 0.06, 0), turn=(0, 0, 0.3)), SITUATION)
+    assert changed.moved_m == pytest.approx(0.03)
+    assert changed.turned_rad == pytest.approx(0.15)
+    assert changed.sentence() == (
+        "The target was moved by 30.0 mm and turned by 8.6 deg: translation slowed down, rotation slowed down."
+    )
 
 
 def test_reasons_read_as_sentences():

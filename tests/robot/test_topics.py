@@ -17,12 +17,13 @@ from robot.nodes.messages import message_class
 from robot.nodes.qos import COMMANDS, publisher_qos, subscription_qos
 from robot.topics import _ROWS, TOPICS, Topic, topic
 from sessions import build
+from sessions.config import load
 from sessions.domain import Domain
 from sessions.robot_config import RobotConfig
 
 ROWS = pytest.mark.parametrize("row", _ROWS, ids=lambda row: row.name)
 OF_ALL = {"/diagnostics", "ready", "heartbeat"}
-NOT_HERE = {"person", "client", "gripper", "recorder"}
+NOT_HERE = {"person", "client"}
 """Publishers that no node of this robot is."""
 ROS_OWN = {"/parameter_events", "/rosout"}
 """What every rclpy node publishes; no business of the table."""
@@ -122,9 +123,9 @@ def test_exactly_the_latched_rows_keep_their_last_sample(row: Topic):
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[dict[str, NudgeNode]]:
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, NudgeNode]]:
     """All nodes of a robot in one process, in a domain of their own; by the name that the table calls them."""
-    config = RobotConfig()
+    config = load(RobotConfig, overrides=["gripper.kind=sim", "recorder.is_on=true"])
     with warnings.catch_warnings():
         # a parser that rclpy loads with its first message takes a module that Python is about to drop
         warnings.filterwarnings("ignore", "module 'sre_.*' is deprecated", DeprecationWarning)
@@ -135,7 +136,7 @@ def nodes() -> Iterator[dict[str, NudgeNode]]:
         found: dict[str, NudgeNode] = {}
         try:
             for name in build.node_names(config):
-                found[name] = build.node(name, config, is_realtime=False)
+                found[name] = build.node(name, config, is_realtime=False, run=tmp_path_factory.getbasetemp())
                 found[name].bring_up()
             found["actor"] = build.ros_robot(config, is_realtime=False, has_truth=True)
             yield found
@@ -182,7 +183,8 @@ def test_every_row_has_exactly_one_publisher_and_it_is_the_one_the_table_names(n
 def test_nothing_is_taken_that_nobody_publishes_and_only_judge_operator_and_cameras_take_truth(
     nodes: dict[str, NudgeNode],
 ):
-    published = {p.topic_name for node in nodes.values() for p in node.publishers} | {"/panda/e_stop"}
+    from_outside = {f"/panda/{name}" for name, row in TOPICS.items() if row.publisher in NOT_HERE}
+    published = {p.topic_name for node in nodes.values() for p in node.publishers} | from_outside
     for name, node in nodes.items():
         taken = {s.topic_name for s in node.subscriptions}
         assert taken <= published

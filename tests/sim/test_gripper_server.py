@@ -62,6 +62,8 @@ def test_it_goes_where_the_newest_command_says_and_forgets_the_others(rig: Rig) 
 
 
 def test_a_repeated_command_does_not_stop_the_fingers(rig: Rig) -> None:
+    rig.server.accept([0.25])
+    rig.settle(lambda: rig.width_m < 0.07)
     for _ in range(50):
         rig.server.accept([0.25])
     rig.settle(lambda: rig.count("reached") == 1)
