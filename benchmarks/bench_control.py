@@ -1,51 +1,45 @@
-"""`loop_idle_p99_ms`: how late a 1 kHz loop on absolute deadlines wakes, against one that sleeps a period each time."""
+"""The 1 kHz loop, idle and loaded; the 20 Hz actor in real time, with and without cameras; the speed of lockstep."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import time
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from robot.clock import NANOSECONDS, SystemClock
-from sessions.statistics import percentile
+from benchmarks import bench_lockstep, measure
+from benchmarks.control import actors, loops
 
-PERIOD_NS = NANOSECONDS // 1000
-TICKS = 20_000
-QUICK_TICKS = 3_000
-
-
-def lateness_ms(sleep: Callable[[int], None], ticks: int) -> list[float]:
-    """Return how late each of `ticks` wakes was against the ideal schedule [ms]; `sleep` gets the tick's deadline."""
-    start = time.monotonic_ns()
-    late: list[float] = []
-    for tick in range(1, ticks + 1):
-        deadline = start + tick * PERIOD_NS
-        sleep(deadline)
-        late.append((time.monotonic_ns() - deadline) / 1e6)
-    return late
+LOOP_S, QUICK_LOOP_S = 60.0, 3.0
+ACTOR_STEPS, QUICK_ACTOR_STEPS = 6000, 80
+"""Five minutes at 20 Hz."""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few seconds")
-    ticks = QUICK_TICKS if parser.parse_args().quick else TICKS
-    value = percentile(lateness_ms(SystemClock().sleep_until, ticks), 0.99)
-    baseline = percentile(lateness_ms(lambda _: time.sleep(PERIOD_NS / NANOSECONDS), ticks), 0.99)
-    line = {
-        "bench": "control",
-        "metric": "loop_idle_p99_ms",
-        "value": value,
-        "unit": "ms",
-        "baseline": baseline,
-        "ratio": value / baseline,
-        "n": ticks,
-        "command": "make bench" + (" ARGS=--quick" if ticks == QUICK_TICKS else ""),
-    }
-    sys.stdout.write(json.dumps(line) + "\n")
-    return 0
+def main() -> None:
+    is_quick = measure.quick(__doc__)
+    loop_s, steps = (QUICK_LOOP_S, QUICK_ACTOR_STEPS) if is_quick else (LOOP_S, ACTOR_STEPS)
+    episodes = bench_lockstep.QUICK_EPISODES if is_quick else bench_lockstep.EPISODES
+    measure.campaign(
+        "control",
+        {
+            "loop": in_folder(lambda folder: loops.measure(folder, loop_s, is_each_taken_away=not is_quick)),
+            "actor": in_folder(lambda folder: actors.measure(folder, steps, has_cameras=False)),
+            "actor with cameras": in_folder(lambda folder: actors.measure(folder, steps, has_cameras=True)),
+            "lockstep": in_folder(lambda folder: bench_lockstep.measure(folder, "control", episodes)),
+        },
+        is_quick,
+    )
+
+
+def in_folder(part: Callable[[Path], list[dict[str, Any]]]) -> Callable[[], list[dict[str, Any]]]:
+    """Give a part of the benchmark an empty folder for as long as it lasts."""
+
+    def run() -> list[dict[str, Any]]:
+        with tempfile.TemporaryDirectory() as name:
+            return part(Path(name))
+
+    return run
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    measure.run(main)

@@ -65,7 +65,7 @@ def _tell(lines: list[Line], lost: int, acknowledged: int, period_s: float, is_w
     held = holds_ms(lines)
 
     def tell(metric: str, value: float, unit: str, n: int, **more: Any) -> None:
-        measure.tell("faults", metric, value, unit, n, **more)
+        measure.tell(measure.line("faults", metric, value, unit, n, **more))
 
     tell("injected", len(lines), "", len(lines), **({"at_least": 200} if is_whole else {}))
     tell("unsafe", sum(map(is_unsafe, lines)), "", len(lines), at_most=0)

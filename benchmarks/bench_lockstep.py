@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from benchmarks.measure import quick, run, tell
+from benchmarks.measure import line, quick, run, tell
 from robot.env import RobotEnv
 from robot.interfaces import StepSink
 from robot.loop import EpisodeSummary, HoldPolicy, run_episode
@@ -52,16 +53,18 @@ def _episode(env: RobotEnv, sink: StepSink, config: RunConfig, index: int) -> Ep
     return run_episode(env, HoldPolicy(4), sink, build.episode_seed(config, "record", index), {})
 
 
-def measure(episodes: int) -> None:
-    """Tell the metric over `episodes` demonstrations each way."""
-    with tempfile.TemporaryDirectory() as name:
-        value, baseline = over_ros(Path(name), episodes), in_process(Path(name), episodes)
+def measure(folder: Path, bench: str, episodes: int) -> list[dict[str, Any]]:
+    """Return the metric over `episodes` demonstrations each way, as one of `bench`."""
+    value, baseline = over_ros(folder, episodes), in_process(folder, episodes)
     note = "baseline: the same without ROS 2, in one process"
-    tell("lockstep", "lockstep_speed", value, "x real time", episodes, baseline=baseline, note=note)
+    return [line(bench, "lockstep_speed", value, "x real time", episodes, baseline=baseline, note=note)]
 
 
 def main() -> None:
-    measure(QUICK_EPISODES if quick(__doc__) else EPISODES)
+    episodes = QUICK_EPISODES if quick(__doc__) else EPISODES
+    with tempfile.TemporaryDirectory() as name:
+        for metric in measure(Path(name), "lockstep", episodes):
+            tell(metric)
 
 
 if __name__ == "__main__":

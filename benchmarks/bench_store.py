@@ -74,7 +74,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def tell(metric: str, value: float, unit: str, n: int, baseline: float | None = None) -> None:
-    measure.tell("store", metric, value, unit, n, baseline=baseline)
+    measure.tell(measure.line("store", metric, value, unit, n, baseline=baseline))
 
 
 def bench_store(path: Path, episodes: int) -> None:

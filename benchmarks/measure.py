@@ -2,7 +2,7 @@
 
     def main() -> None:
         is_quick = quick(__doc__)
-        tell("store", "append_p99_ms", 0.3, "ms", n=6000, at_most=1.0)
+        tell(line("store", "append_p99_ms", 0.3, "ms", n=6000, at_most=1.0))
 
     if __name__ == "__main__":
         run(main)
@@ -14,14 +14,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from robot.errors import NudgeError
 from sessions.processes import die_with_parent
 
+FOLDER = Path("runs")
+Part = Callable[[], list[dict[str, Any]]]
+"""Measures, and returns metrics as `line` makes them."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 
@@ -48,10 +54,38 @@ def quick(about: str | None) -> bool:
     return bool(parser.parse_args().quick)
 
 
-def tell(bench: str, metric: str, value: float, unit: str, n: int, **more: Any) -> None:
-    """Write one metric; see `line` for what `more` may be."""
-    sys.stdout.write(json.dumps(line(bench, metric, value, unit, n, **more)) + "\n")
+def tell(metric: Mapping[str, Any]) -> None:
+    """Write one metric, as `line` returns it."""
+    sys.stdout.write(json.dumps(metric) + "\n")
     sys.stdout.flush()
+
+
+def campaign(bench: str, parts: Mapping[str, Part], is_quick: bool, folder: Path = FOLDER) -> None:
+    """Measure each part in turn and tell its metrics.
+
+    What a whole campaign has measured is kept in `folder`; one that was cut off goes on behind its last whole part.
+    """
+    unfinished = folder / f"bench-{bench}.unfinished.jsonl"
+    known = {} if is_quick or not unfinished.exists() else _parts_in(unfinished)
+    for name, part in parts.items():
+        if name in known:
+            sys.stderr.write(f"{name}: measured before the campaign was cut off; delete {unfinished} to begin anew\n")
+        else:
+            known[name] = part()
+            if not is_quick:
+                folder.mkdir(parents=True, exist_ok=True)
+                with unfinished.open("a") as file:
+                    file.write(json.dumps({"part": name, "metrics": known[name]}) + "\n")
+        for metric in known[name]:
+            tell(metric)
+    if not is_quick:
+        unfinished.replace(folder / time.strftime(f"bench-{bench}-%Y%m%d-%H%M%S.jsonl"))
+
+
+def _parts_in(unfinished: Path) -> dict[str, list[dict[str, Any]]]:
+    whole = [text for text in unfinished.read_text().splitlines(keepends=True) if text.endswith("\n")]
+    unfinished.write_text("".join(whole))  # without a line that was torn
+    return {found["part"]: found["metrics"] for found in map(json.loads, whole)}
 
 
 def line(
@@ -94,6 +128,6 @@ def line(
     }
 
 
-def rounded(value: float) -> float:
-    """Return `value` with four significant digits."""
-    return float(f"{value:.4g}")
+def rounded(value: float) -> float | None:
+    """Return `value` with four significant digits; None where it is no number."""
+    return float(f"{value:.4g}") if math.isfinite(value) else None

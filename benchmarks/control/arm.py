@@ -81,7 +81,7 @@ def main() -> None:
             if word == "end":
                 return True
             if word == "tell":
-                found = meter.errors_ms()._asdict() | {"missed": meter.missed}
+                found = meter.errors_ms()._asdict() | {"missed": meter.missed, "scheduling": node.scheduling}
                 sys.stdout.write(json.dumps(found) + "\n")
                 sys.stdout.flush()
             meter.reset()

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from sessions.run_config import RunConfig
 LOOP = ("arm.control_step_s=0.001", "sim.physics_step_s=0.001", "cameras.names=[]")
 ENDLESS = ("bc.updates=60", "training.updates=1000", "training.total_steps=1000000", "training.warmup_steps=0")
 """A learner with these owes a thousand updates for each step: it computes for longer than a benchmark lasts."""
-BUSY_SHARE = 0.5
+IDLE_SHARE = 0.05
+"""A machine with less idle time than this is saturated, whoever else is at work on it."""
 BUSY_TIMEOUT_S = 60.0
 SETTLE_S = 1.5
 ANSWER_TIMEOUT_S = 20.0
@@ -43,17 +44,19 @@ class ArmProcess:
             env=os.environ | ONE_THREAD | environment | {"NUDGE_PARENT": str(os.getpid())},
         )
 
-    def measure(self, duration_s: float) -> dict[str, Any]:
+    def measure(self, duration_s: float, waited: Callable[[float], None]) -> dict[str, Any]:
         """Return samples, p50, p99 and max of the period's error [ms], and missed ticks, over `duration_s`.
+
+        `waited` gets the time that has passed [s], piece by piece.
 
         Raises:
             RobotError: the process died.
         """
         self._say("tell")  # it is up once it answers
         self._hear()
-        time.sleep(SETTLE_S)
+        _wait(SETTLE_S, waited)
         self._say("reset")
-        time.sleep(duration_s)
+        _wait(duration_s, waited)
         self._say("tell")
         return self._hear()
 
@@ -135,12 +138,21 @@ class Rig:
             if not all((run / "weights").is_dir() for run in self._runs):
                 time.sleep(0.2)
                 continue
-            before, began = cpu_s(pids), time.monotonic()
+            before_s, before, began_s = cpu_s(pids), machine_ticks(), time.monotonic()
             time.sleep(1.0)
-            busy = (cpu_s(pids) - before) / (time.monotonic() - began)
-            if busy > BUSY_SHARE * len(pids):
+            busy = (cpu_s(pids) - before_s) / (time.monotonic() - began_s)
+            idle, total = (now - then for now, then in zip(machine_ticks(), before, strict=True))
+            if busy > 0 and idle < IDLE_SHARE * total:
                 return busy
-        raise RobotError(f"The learners kept no core busy within {BUSY_TIMEOUT_S:.0f} s.")
+        raise RobotError(f"The learners did not saturate the machine within {BUSY_TIMEOUT_S:.0f} s.")
+
+
+def _wait(duration_s: float, waited: Callable[[float], None]) -> None:
+    end_s = time.monotonic() + duration_s
+    while (left_s := end_s - time.monotonic()) > 0:
+        piece_s = min(1.0, left_s)
+        time.sleep(piece_s)
+        waited(piece_s)
 
 
 def cpu_s(pids: list[int]) -> float:
@@ -150,3 +162,10 @@ def cpu_s(pids: list[int]) -> float:
         words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(words[11]) + int(words[12])  # utime and stime, proc(5), counted from behind the name
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def machine_ticks() -> tuple[int, int]:
+    """Return idle and total processor time of the whole machine since its start, in ticks."""
+    words = Path("/proc/stat").read_text().splitlines()[0].split()
+    ticks = [int(word) for word in words[1:9]]  # user, nice, system, idle, iowait, irq, softirq, steal
+    return ticks[3] + ticks[4], sum(ticks)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import json
 import math
 import subprocess
@@ -56,7 +58,8 @@ def test_a_metric_says_whether_its_target_holds() -> None:
     assert (SAFE["target"], SAFE["holds"]) == ("<= 0", True)
     assert (PLAIN["target"], PLAIN["holds"]) == ("", None)
     assert measure.line("control", "speed", 9.0, "x", 1, at_least=5)["holds"] is True
-    assert measure.line("control", "p99", math.nan, "ms", 0, at_most=1)["holds"] is False
+    unknown = measure.line("control", "p99", math.nan, "ms", 0, at_most=1)
+    assert (unknown["value"], unknown["holds"]) == (None, False)
 
 
 def test_the_line_is_what_the_design_asks_for() -> None:
@@ -130,3 +133,43 @@ def test_an_interrupted_benchmark_is_ended(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(KeyboardInterrupt):
         bench.measure("toy", False, interrupt)
     assert not Path(f"/proc/{pids[0]}").exists()
+
+
+def campaign(folder: Path, parts: dict[str, int | None], is_quick: bool = False) -> list[str]:
+    """Run a campaign whose parts count to their number, or are interrupted (None); returns which were measured."""
+    measured: list[str] = []
+
+    def part(name: str, number: int | None) -> list[dict[str, object]]:
+        if number is None:
+            raise KeyboardInterrupt
+        measured.append(name)
+        return [measure.line("toy", name, number, "", 1)]
+
+    calls = {name: functools.partial(part, name, number) for name, number in parts.items()}
+    with contextlib.suppress(KeyboardInterrupt):
+        measure.campaign("toy", calls, is_quick, folder)
+    return measured
+
+
+def test_a_campaign_that_was_cut_off_goes_on_behind_its_last_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert campaign(tmp_path, {"a": 1, "b": None}) == ["a"]
+    with (tmp_path / "bench-toy.unfinished.jsonl").open("a") as file:
+        file.write('{"part": "b", "met')  # the disk was full
+    capsys.readouterr()
+    assert campaign(tmp_path, {"a": 1, "b": 2, "c": None}) == ["b"]
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["metric"], line["value"]) for line in told] == [("a", 1), ("b", 2)]
+    assert campaign(tmp_path, {"a": 1, "b": 2, "c": 3}) == ["c"]
+
+
+def test_a_finished_campaign_is_kept_and_the_next_begins_anew(tmp_path: Path) -> None:
+    assert campaign(tmp_path, {"a": 1}) == ["a"]
+    assert [path.name.startswith("bench-toy-") for path in tmp_path.iterdir()] == [True]
+    assert campaign(tmp_path, {"a": 1}) == ["a"]
+
+
+def test_a_quick_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert campaign(tmp_path, {"a": 1, "b": None}, is_quick=True) == ["a"]
+    assert list(tmp_path.iterdir()) == []

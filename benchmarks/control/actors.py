@@ -1,0 +1,52 @@
+"""`actor_miss_rate`, `capture_to_command_p99_ms`: a policy at 20 Hz over the whole graph in real time."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from benchmarks.faults.learnt import prepare_finetuning
+from benchmarks.measure import line
+from sessions.config import load
+from sessions.run import Run
+from sessions.run_config import RunConfig
+from sessions.session import Session
+from sessions.step_times import StepTimes
+
+PERIOD_S = 0.05
+EPISODE_STEPS = 600
+MISS_LIMIT = 0.001
+AGE_LIMIT_MS = 60.0
+
+
+def measure(folder: Path, steps: int, has_cameras: bool) -> list[dict[str, Any]]:
+    """Return the metrics of at least `steps` steps of the base policy, with two cameras of 128 x 128 or with none.
+
+    The policy is hardly trained, so that it moves, and seldom ends an episode by success.
+    """
+    length = min(steps, EPISODE_STEPS)
+    settings = [f"control.period_s={PERIOD_S}", f"task.max_steps={length}", "bc.updates=60"]
+    run = Run(folder, load(RunConfig, overrides=settings if has_cameras else [*settings, "cameras.names=[]"]))
+    run.save_config()
+    prepare_finetuning(run)
+    with Session(run, is_realtime=True) as session:
+        session.play("evaluate_base", math.ceil(steps / length))
+    times = StepTimes.read(run.store("eval_base"))
+    found = times.line()
+    age, executed = found["capture_to_command_ms"], found["capture_to_executed_ms"]
+    suffix = "cameras" if has_cameras else "low_dim"
+    what = "two cameras of 128 x 128 at 30 Hz" if has_cameras else "no cameras"
+    note = (
+        f"20 Hz, {what}: to command p50 {age['p50']} max {age['max']} ms, to executed p99 {executed['p99']} ms, "
+        f"{times.missed} deadlines missed, the latest by {times.latest_ms:.1f} ms, {age['unknown']} steps not told"
+    )
+
+    def one(metric: str, value: float | None, unit: str, at_most: float) -> dict[str, Any]:
+        number = math.nan if value is None else value
+        return line("control", f"{metric}_{suffix}", number, unit, times.steps, at_most=at_most, note=note)
+
+    return [
+        one("actor_miss_rate", times.missed_share, "", MISS_LIMIT),
+        one("capture_to_command_p99_ms", age["p99"], "ms", AGE_LIMIT_MS),
+    ]
