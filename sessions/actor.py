@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robot.env import RobotEnv
-from robot.errors import NudgeError
+from robot.errors import NudgeError, RobotError
 from robot.interfaces import Policy
+from robot.liveness import ProcessWatch
 from robot.loop import EpisodeSummary, HoldPolicy, run_episode
 from robot.store import Episode, StoreReader, StoreSettings, StoreWriter
 from robot.types import Source
@@ -19,6 +20,7 @@ from sessions import build
 from sessions.config import digest
 from sessions.processes import die_with_parent
 from sessions.run import STORES, Run
+from sessions.step_times import StepTimes
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,16 @@ PHASES = {
 }
 
 
+STOPS_IN_A_ROW = 3
+"""So many episodes stopped one after the other are no accident."""
+
+
 class Actor:
-    """Plays episodes of a phase until there are enough of them, or (finetuning) enough steps."""
+    """Plays episodes of a phase until there are enough of them, or (finetuning) enough steps.
+
+    In real time finetuning needs a learner that is alive: it is looked for at every tick, and without it the arm holds
+    at once. An episode that something stopped is committed as aborted, and played again where its seed counts.
+    """
 
     def __init__(self, run: Run, phase: Phase, is_realtime: bool) -> None:
         self._run, self._phase, self._is_realtime = run, phase, is_realtime
@@ -53,11 +63,17 @@ class Actor:
         self._policy = self._make_policy()
         self._robot = build.ros_robot(self._config, is_realtime, has_truth=phase.judge == "truth")
         self._robot.role = phase.role
+        self._learner: ProcessWatch | None = None
+        if phase.name == "finetune" and is_realtime:
+            silence_s = self._config.session.learner_timeout_s
+            self._learner = ProcessWatch(run.learner_file, "The learner", silence_s)
+            self._robot.guard = self._learner.problem
         self._env = RobotEnv(self._robot, build.robot_spec(self._config), self._config.task.max_steps, phase.judge)
 
     def play(self, episodes: int) -> None:
         """Play until the store holds `episodes` episodes; for "finetune" until it holds `training.total_steps`."""
         self._robot.wait_until_ready()
+        self._wait_for_learner()
         store = self._run.store(self._phase.store)
         attributes = {"phase": self._phase.name, "config_digest": digest(self._config)}
         try:
@@ -65,12 +81,16 @@ class Actor:
             settings = StoreSettings(is_commit_synced=self._is_realtime)
             with StoreWriter.open(store, build.robot_spec(self._config), attributes, settings) as writer:
                 index, steps = self._progress(store)
+                stops = 0
                 while not self._is_enough(index, steps, episodes):
                     waited_s = self._take_weights(index)
                     summary = self._episode(writer, index)
                     steps += summary.steps
                     self._log(summary, index, steps, waited_s)
-                    index += 1
+                    self._log_timing(summary, index)
+                    stops = self._after_stop(summary, index, stops + 1) if summary.cause else 0
+                    # an episode that was stopped is no demonstration and no evaluation: its seed comes again
+                    index += not summary.cause or self._phase.name == "finetune"
         finally:
             self._robot.close()
 
@@ -123,6 +143,33 @@ class Actor:
         self._robot.publish_event("success" if summary.is_success else "end", steps=summary.steps)
         return summary
 
+    def _after_stop(self, summary: EpisodeSummary, index: int, stops: int) -> int:
+        """Log what stopped the episode; returns how many were stopped in a row.
+
+        Raises:
+            RobotError: the learner is lost, or too many were.
+        """
+        stop = self._robot.stop
+        event, mode = (stop.event, stop.mode) if stop is not None else ("", "")
+        self._run.log_stop(self._phase.name, summary.cause, event, mode, index, summary.steps)
+        self._require_learner()
+        if stops >= STOPS_IN_A_ROW:
+            raise RobotError(f"{stops} episodes in a row were stopped, the last one because: {summary.cause}")
+        return stops
+
+    def _wait_for_learner(self) -> None:
+        deadline = time.monotonic() + self._config.session.learner_timeout_s
+        while self._learner is not None and not self._run.learner_file.exists() and time.monotonic() < deadline:
+            self._robot.idle(0.1)
+        self._require_learner()
+
+    def _require_learner(self) -> None:
+        problem = self._learner.problem() if self._learner is not None else ""
+        if problem:
+            raise RobotError(
+                f"{problem} Without it nothing is learnt; go on with: nudge finetune --resume --run {self._run.path}"
+            )
+
     def _make_policy(self) -> Policy:
         if self._phase.policy == "hold":
             return HoldPolicy(build.robot_spec(self._config).action_size)
@@ -153,7 +200,12 @@ class Actor:
         session = self._config.session
         weights = WeightsDirectory(self._run.path / "weights")
         wanted = max(0, index - session.version_lag)
-        weights.wait_for(wanted, session.learner_timeout_s)
+        if self._is_realtime:
+            deadline = started + session.learner_timeout_s
+            while weights.latest() < wanted and time.monotonic() < deadline:
+                self._require_learner()
+                self._robot.idle(0.05)
+        weights.wait_for(wanted, 0.0 if self._is_realtime else session.learner_timeout_s)
         if isinstance(self._policy, ResidualPolicy):
             self._policy.load_weights(max(wanted, weights.latest()) if self._is_realtime else wanted)
         return time.monotonic() - started
@@ -168,6 +220,7 @@ class Actor:
                 "steps": summary.steps,
                 "success": summary.is_success,
                 "aborted": summary.is_aborted,
+                **({"cause": summary.cause} if summary.cause else {}),
                 "human_steps": summary.human_steps,
                 "interventions": summary.interventions,
                 "robot_steps": steps,
@@ -179,6 +232,10 @@ class Actor:
                 "wait_s": round(waited_s, 4),
             },
         )
+
+    def _log_timing(self, summary: EpisodeSummary, index: int) -> None:
+        line = StepTimes.of(summary.timings, self._config.control.period_s).line()
+        self._run.log("timing", {"phase": self._phase.name, "index": index, **line})
 
 
 def _stop(*_: object) -> None:
