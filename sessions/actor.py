@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import time
@@ -46,7 +47,7 @@ PHASES = {
 }
 
 
-STOPS_IN_A_ROW = 3
+STOPS_IN_A_ROW = 5
 """So many episodes stopped one after the other are no accident."""
 
 
@@ -90,7 +91,12 @@ class Actor:
                     self._log_timing(summary, index)
                     stops = self._after_stop(summary, index, stops + 1) if summary.cause else 0
                     # an episode that was stopped is no demonstration and no evaluation: its seed comes again
-                    index += not summary.cause or self._phase.name == "finetune"
+                    if not summary.cause or self._phase.name == "finetune":
+                        index += 1
+        except NudgeError as error:
+            with contextlib.suppress(OSError):  # of a full disk there is a sentence already
+                self._run.log_stop(self._phase.name, str(error), "actor_ended")
+            raise
         finally:
             self._robot.close()
 

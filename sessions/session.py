@@ -99,17 +99,10 @@ class Session:
             self._run.learner_file.unlink(missing_ok=True)  # an earlier learner's
             learner = self._start("learner", "sessions.learner", "--run", path)
         actor = self._start("actor", "sessions.actor", phase, "--run", path, "--episodes", str(episodes))
-        try:
-            # when this fails the session ends, and with it every process at once: no stop here, it would add its grace
-            self._follow(actor, learner, phase, total_steps or episodes, is_steps=total_steps > 0)
-            if learner is not None:
-                self._wait(learner, "the learner finishes its updates")
-        except RobotError as error:
-            with contextlib.suppress(
-                OSError
-            ):  # the disk may be full: then that is the sentence, and this no second one
-                self._run.log_stop(phase, str(error), "process_ended")
-            raise
+        # when this fails the session ends, and with it every process at once: no stop here, it would add its grace
+        self._follow(actor, learner, phase, total_steps or episodes, is_steps=total_steps > 0)
+        if learner is not None:
+            self._wait(learner, "the learner finishes its updates")
         self._children.stop(actor, *([learner] if learner is not None else []))
         return self.lines(phase)
 
@@ -134,7 +127,7 @@ class Session:
                     recent = [*recent, line][-RECENT:]
                     progress.advance(line["steps"] if is_steps else 1, _note(recent))
         if actor.process.returncode != 0:
-            raise RobotError(self._obituary(actor, phase))
+            raise self._failed(phase, self._obituary(actor, phase), is_told=actor.process.returncode == 1)
 
     def _check(self, actor: Child, learner: Child | None, phase: str) -> None:
         if learner is not None and self._is_realtime and learner.process.poll():
@@ -143,7 +136,14 @@ class Session:
         try:
             self._children.check(*ended)
         except RobotError as error:
-            raise RobotError(f"{error} {self._kept(phase)}") from error
+            raise self._failed(phase, f"{error} {self._kept(phase)}") from error
+
+    def _failed(self, phase: str, sentence: str, is_told: bool = False) -> RobotError:
+        """Return the error that ends the session, noted as a stop unless the actor has told of it itself."""
+        if not is_told:
+            with contextlib.suppress(OSError):  # of a full disk there is a sentence already
+                self._run.log_stop(phase, sentence, "process_ended")
+        return RobotError(sentence)
 
     def _let_go(self, actor: Child) -> None:
         """Give an actor that has lost its learner the time to stop the arm and to commit the episode."""
@@ -163,7 +163,8 @@ class Session:
         how = how_it_ended(actor.process.returncode)
         is_full = shutil.disk_usage(self._run.path).free < FULL_BYTES
         why = f"the disk of {self._run.path} is full; free some space" if is_full else actor.last_words()
-        return f"The actor {how}: {why}. The arm holds. {self._kept(phase)}"
+        kept = "Every acknowledged step is kept." if "go on with" in why else self._kept(phase)
+        return f"The actor {how}: {why}. The arm holds. {kept}"
 
     def _kept(self, phase: str) -> str:
         verb = self.go_on or {"record": "record", "finetune": "finetune --resume"}.get(
