@@ -22,12 +22,16 @@ NOISE_SAMPLES = 4096
 
 
 class MujocoArm:
-    """Implements `robot.interfaces.Arm` and `World`; its time is simulated time and only `write` moves it."""
+    """Implements `robot.interfaces.Arm` and `World`; its time is simulated time and only `write` moves it.
 
-    def __init__(self, config: SimConfig, home: HomePosture | None = None) -> None:
+    `scenery` is MJCF that stands in the cell beside what is always there (see `drivers.mujoco_model.mjcf`); joints
+    in it begin each episode at their reference.
+    """
+
+    def __init__(self, config: SimConfig, home: HomePosture | None = None, scenery: str = "") -> None:
         self.config = config
         self._home = home if home is not None else HomePosture()
-        self._model = mujoco.MjModel.from_xml_string(mjcf(config))
+        self._model = mujoco.MjModel.from_xml_string(mjcf(config, scenery=scenery))
         self._data = mujoco.MjData(self._model)
         self._tip = self._model.site("tip").id
         self._hand = self._model.body("hand").id
@@ -54,24 +58,25 @@ class MujocoArm:
         noise = self._torque_noise[(self._ticks - self._laid_out_at) % NOISE_SAMPLES]
         return ArmState(
             self._ticks * self._step_ns,
-            self._data.qpos.copy(),
-            self._data.qvel.copy(),
+            self._data.qpos[:JOINTS].copy(),
+            self._data.qvel[:JOINTS].copy(),
             self._tau_external + noise,
         )
 
     def dynamics(self) -> ArmDynamics:
-        jacobian = np.empty((6, JOINTS))
+        jacobian = np.empty((6, self._model.nv))
         mujoco.mj_jacSite(self._model, self._data, jacobian[:3], jacobian[3:], self._tip)
-        mass = np.empty((JOINTS, JOINTS))
+        mass = np.empty((self._model.nv, self._model.nv))
         mujoco.mj_fullM(self._model, self._data, mass)
-        return ArmDynamics(self._tip_pose(), jacobian, self._data.qfrc_bias.copy(), mass)
+        bias = self._data.qfrc_bias[:JOINTS].copy()
+        return ArmDynamics(self._tip_pose(), jacobian[:, :JOINTS], bias, mass[:JOINTS, :JOINTS])
 
     def write(self, torque: Array) -> None:
         """Apply joint torques (7,) [Nm] and advance one physics step."""
         data = self._data
         data.ctrl[:] = torque
         mujoco.mj_step2(self._model, data)
-        self._tau_external = data.qfrc_constraint.copy()
+        self._tau_external = data.qfrc_constraint[:JOINTS].copy()
         self._ticks += 1
         # the next reading needs kinematics, bias and contacts of the new state
         mujoco.mj_step1(self._model, data)
@@ -115,7 +120,7 @@ class MujocoArm:
         c = self.config
         is_inserted = depth >= c.success_depth_m and lateral <= c.aligned_within_m
         return {
-            **{f"q{i}": float(q) for i, q in enumerate(self._data.qpos)},
+            **{f"q{i}": float(q) for i, q in enumerate(self._data.qpos[:JOINTS])},
             "socket_x": float(socket[0]),
             "socket_y": float(socket[1]),
             "socket_z": float(socket[2]),
@@ -132,7 +137,8 @@ class MujocoArm:
         self._rest(np.array([truth[f"q{i}"] for i in range(JOINTS)]))
 
     def _rest(self, q: Array) -> None:
-        self._data.qpos[:] = q
+        self._data.qpos[:] = self._model.qpos0
+        self._data.qpos[:JOINTS] = q
         self._data.qvel[:] = 0.0
         self._data.qacc_warmstart[:] = 0.0
         self._tau_external = np.zeros(JOINTS)

@@ -63,7 +63,10 @@ class ActionMap:
     def target(self, T_base_tool: Pose, action: NDArray[np.floating]) -> Pose:
         """Return the target pose `T_base_target` for `action` (A,) at the measured pose."""
         delta = self._twist(np.asarray(action, dtype=np.float64))
-        quaternion = se3.quaternion_multiply(se3.exp_rotation(delta[3:]), self._reference(T_base_tool))
+        reference = self._reference(T_base_tool)
+        if reference is T_base_tool.quaternion and not delta[3:].any():
+            return Pose(T_base_tool.position + delta[:3], reference)  # not turned, not even by a rounding error
+        quaternion = se3.quaternion_multiply(se3.exp_rotation(delta[3:]), reference)
         return Pose(T_base_tool.position + delta[:3], quaternion / np.linalg.norm(quaternion))
 
     def action(self, T_base_tool: Pose, T_base_target: Pose) -> NDArray[np.float32]:

@@ -96,7 +96,7 @@ class GainSet(Settings):
 
 def free_gains() -> GainSet:
     """Soft springs with a long stretch: fast through free space."""
-    return GainSet((800.0,) * 3 + (60.0,) * 3, (1.0,) * 6, (0.06,) * 3 + (0.4,) * 3, (0.06,) * 3 + (0.4,) * 3)
+    return GainSet((800.0,) * 3 + (60.0,) * 3, (1.0,) * 6, (0.06,) * 3 + (0.25,) * 3, (0.06,) * 3 + (0.25,) * 3)
 
 
 def contact_gains() -> GainSet:
@@ -109,13 +109,44 @@ def precise_gains() -> GainSet:
     return GainSet((4000.0,) * 3 + (250.0,) * 3, (1.0,) * 6, (0.005,) * 3 + (0.04,) * 3, (0.005,) * 3 + (0.04,) * 3)
 
 
-def describe(name: str, wrench_bound: Array) -> str:
-    """Return one sentence: the name of a gain set and its `wrench_bound` (6, 2) [N, Nm]."""
-    force = ", ".join(_bound(axis, b) for axis, b in zip("xyz", wrench_bound[:3], strict=True))
-    moment = ", ".join(_bound(axis, b) for axis, b in zip("xyz", wrench_bound[3:], strict=True))
-    return f"Gains {name!r}: at rest the tool presses with at most {force} [N] and twists with at most {moment} [Nm]."
+@dataclass(frozen=True)
+class Impact:
+    """What the peak force is stated for: `mass_kg` and `inertia` [kg m^2] of the tool as a touched surface feels
+    them, and the `stiffness` [N/m] of that surface."""
+
+    mass_kg: float
+    inertia: float
+    stiffness: float
+
+    def peak_force_n(self, wrench_bound: Array, damping: Array) -> float:
+        """Return the force [N] that no contact with the surface passes at any instant, impacts included.
+
+        Pulled by at most `wrench_bound` (6, 2) [N, Nm] against `damping` (6,) the tool gets no faster than their
+        ratio. The spring k of the surface then takes up the kinetic energy E of the tool and the work of the pull
+        F: k x^2 / 2 = E + F x, so that k x = F + sqrt(F^2 + 2 k E). Without the pull it is the F = v sqrt(k m) of
+        ISO/TS 15066:2016, annex A.
+        """
+        pull = wrench_bound.max(axis=1)
+        speed = np.divide(pull, damping, out=np.where(pull > 0.0, np.inf, 0.0), where=damping > 0.0)
+        energy = 0.5 * (self.mass_kg * speed[:3].max() ** 2 + self.inertia * speed[3:].max() ** 2)
+        force = pull[:3].max()
+        return float(force + np.sqrt(force**2 + 2.0 * self.stiffness * energy))
 
 
-def _bound(axis: str, bound: Array) -> str:
-    low, high = bound
-    return f"{axis} {high:g}" if low == high else f"{axis} -{low:g} to +{high:g}"
+def describe(name: str, wrench_bound: Array, peak_n: float, impact: Impact) -> str:
+    """Return one sentence: the name of a gain set with its `wrench_bound` (6, 2) [N, Nm] and its peak force [N]."""
+    force, moment = _bounds(wrench_bound[:3]), _bounds(wrench_bound[3:])
+    return (
+        f"Gains {name!r}: at rest the tool presses with at most {force} N along each axis and twists with at most "
+        f"{moment} Nm; for a moment with at most {peak_n:.0f} N, on a surface of up to "
+        f"{impact.stiffness / 1000.0:g} N/mm."
+    )
+
+
+def _bounds(rows: Array) -> str:
+    if (rows == rows[0, 0]).all():
+        return f"{rows[0, 0]:g}"
+    return ", ".join(
+        f"{axis} {high:g}" if low == high else f"{axis} -{low:g} to +{high:g}"
+        for axis, (low, high) in zip("xyz", rows, strict=True)
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot.errors import ConfigError
-from robot.gains import GAIN_SETS, GainSet, contact_gains, free_gains, precise_gains
+from robot.gains import GAIN_SETS, GainSet, Impact, contact_gains, describe, free_gains, precise_gains
 from robot.interfaces import ArmDynamics, ArmState
 from robot.joint_walls import JOINTS, JointWallConfig, JointWalls, Seven
 from robot.live_gains import LiveGains
@@ -46,6 +46,16 @@ class ImpedanceConfig(Settings):
     )
     apparent_inertia: float = setting(
         0.15, "Inertia about the tool that the damping is made for.", unit="kg m^2", low=0.001, high=2.0
+    )
+    heaviest_mass_kg: float = setting(
+        10.0, "Peak force: largest mass that a surface feels along a base axis.", unit="kg", low=0.1, high=100.0
+    )
+    surface_stiffness: float = setting(
+        75_000.0,
+        "Peak force: hardest surface that it is stated for; 75000 is a hand's (ISO/TS 15066).",
+        unit="N/m",
+        low=1000.0,
+        high=1e7,
     )
     target_time_constant_s: float = setting(
         0.02, "Low-pass on the target, so that 10 Hz steps do not jerk; 0 is off.", unit="s", low=0.0, high=1.0
@@ -99,6 +109,7 @@ class CartesianImpedance:
             np.array(c.home),
             c.gain_time_constant_s,
         )
+        self._impact = Impact(c.heaviest_mass_kg, c.apparent_inertia, c.surface_stiffness)
         self._limit = c.torque_margin * np.array(c.torque_limit_nm)
         self._limits = self._limit.tolist()
         self._walls = JointWalls(c.walls)
@@ -129,9 +140,15 @@ class CartesianImpedance:
         """Largest moment [Nm] about any base axis that the tool can twist with at rest."""
         return float(self._gains.wrench_bound[3:].max())
 
+    @property
+    def peak_force_bound_n(self) -> float:
+        """Largest force [N] along a base axis at any instant, impacts included, on a surface no harder than the
+        config's `surface_stiffness`; by `robot.gains.Impact`."""
+        return self._gains.peak_force_n(self._impact)
+
     def describe(self) -> str:
         """Return one sentence: the gain set in use and its bounds in newtons and newton metres."""
-        return self._gains.describe()
+        return describe(self.gains_in_use, self.wrench_bound, self.peak_force_bound_n, self._impact)
 
     def use_gains(self, name: str) -> None:
         """Change to the gain set `name`, blended in over `gain_time_constant_s`.
@@ -230,7 +247,7 @@ class CartesianImpedance:
         force at the tool and could raise it above its bound.
         """
         torque = pull + rest
-        if any(abs(t) > limit for t, limit in zip(torque.tolist(), self._limits, strict=True)):
+        if self._is_too_much(torque):
             room = np.maximum(self._limit - np.sign(pull) * rest, 0.0)
             torque = min(1.0, float(np.min(room / (np.abs(pull) + 1e-9)))) * pull + rest
             np.minimum(np.maximum(torque, -self._limit, out=torque), self._limit, out=torque)
@@ -239,6 +256,12 @@ class CartesianImpedance:
             np.minimum(np.maximum(torque, self._torque - reach, out=torque), self._torque + reach, out=torque)
         self._torque = torque
         return torque
+
+    def _is_too_much(self, torque: Array) -> bool:
+        for value, limit in zip(torque.tolist(), self._limits, strict=True):  # noqa: SIM110  # any() takes 1 us more
+            if abs(value) > limit:
+                return True
+        return False
 
 
 def rotation_error(q_target: Array, q: Array) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from robot.errors import ConfigError, did_you_mean
-from robot.gains import GainSet, check_stiffness, describe
+from robot.gains import GainSet, Impact, check_stiffness
 from robot.types import Array
 
 SETTLED = 1e-4
@@ -26,7 +26,7 @@ class LiveGains:
         stiffness, damping: (6,) [N/m, Nm/rad] and [Ns/m, Nms/rad].
         low, high: (6,) [m, rad]; the stretch of the springs is cut to this.
         pull_low, pull_high: (6,) [N, Nm]; springs and feed-forward together are cut to minus and plus this.
-        wrench: (6,) [N, Nm] feed-forward; has_wrench: whether there is any.
+        wrench: (6,) [N, Nm] feed-forward; has_wrench: whether there may be any.
         posture: (7,) [rad]; what the null space is drawn to.
         is_blending: whether `blend` has anything to do.
     """
@@ -36,17 +36,12 @@ class LiveGains:
         self._inertia = inertia
         self._tau_s = tau_s
         self._now = np.zeros(49)
-        (
-            self.stiffness,
-            self.damping,
-            self._spring_low,
-            self._spring_high,
-            self.pull_low,
-            self.pull_high,
-            self.wrench,
-        ) = self._now[:42].reshape(7, 6)
+        rows = self._now[:42].reshape(7, 6)
+        self.stiffness, self.damping, self._spring_low, self._spring_high = rows[:4]
+        self.pull_low, self.pull_high, self.wrench = rows[4:]
         self.posture = self._now[42:]
         self._goal_posture = posture
+        self._in_force: list[GainSet] = []
         self._choose(name)
         self.reset()
 
@@ -75,7 +70,8 @@ class LiveGains:
         self._begin()
 
     def set_wrench(self, wrench: Array) -> None:
-        """Change to the feed-forward `wrench` (6,) [N, Nm].
+        """Change to the feed-forward `wrench` (6,) [N, Nm], cut to the bound of the set in use. Along its axes the
+        damping stays at least that of the set, so that nothing pushed gets faster than what is pulled.
 
         Raises:
             ConfigError: not six finite numbers.
@@ -93,11 +89,13 @@ class LiveGains:
 
     @property
     def wrench_bound(self) -> Array:
-        """Largest pull (6, 2) [N, Nm] now and on the way to the goals, [axis, (negative, positive)]."""
-        return np.asarray(np.maximum(np.array([self.pull_low, self.pull_high]).T, self._set.wrench_bound))
+        """Largest pull (6, 2) [N, Nm], [axis, (negative, positive)]: that of the set in use, and while a change is
+        blended in the larger one of it and those before."""
+        return np.asarray(np.max([gains.wrench_bound for gains in self._in_force], axis=0))
 
-    def describe(self) -> str:
-        return describe(self.name, self.wrench_bound)
+    def peak_force_n(self, impact: Impact) -> float:
+        """Return the force [N] that no contact passes at any instant; see `robot.gains.Impact`."""
+        return max(impact.peak_force_n(g.wrench_bound, self._damping(g, g.stiffness)) for g in self._in_force)
 
     def blend(self, dt_s: float) -> None:
         """Go `dt_s` further towards the goals."""
@@ -121,22 +119,27 @@ class LiveGains:
     def _begin(self) -> None:
         self._start, self._goal = self._now.copy(), self._goals()
         self._left = 1.0
+        if self._set not in self._in_force:
+            self._in_force = [*self._in_force, self._set]
         self.is_blending = self.has_wrench = True
 
     def _settle(self) -> None:
         self._now[:] = self._goals()
         self.low, self.high = self._clips()
+        self._in_force = [self._set]
         self.is_blending = False
         self.has_wrench = bool(self.wrench.any())
 
     def _goals(self) -> Array:
-        k = self._goal_stiffness
-        damping = 2.0 * np.array(self._set.damping_ratio) * np.sqrt(k * self._inertia)
+        k, bound = self._goal_stiffness, self._set.wrench_bound
+        wrench = np.minimum(np.maximum(self._goal_wrench, -bound[:, 0]), bound[:, 1])
+        damping, own = self._damping(self._set, k), self._damping(self._set, self._set.stiffness)
+        damping = np.where(wrench != 0.0, np.maximum(damping, own), damping)
         low, high = self._clips()
-        bound = self._set.wrench_bound
-        return np.concatenate(
-            [k, damping, -k * low, k * high, bound[:, 0], bound[:, 1], self._goal_wrench, self._goal_posture]
-        )
+        return np.concatenate([k, damping, -k * low, k * high, bound[:, 0], bound[:, 1], wrench, self._goal_posture])
+
+    def _damping(self, gains: GainSet, stiffness: Array | tuple[float, ...]) -> Array:
+        return np.asarray(2.0 * np.array(gains.damping_ratio) * np.sqrt(np.array(stiffness) * self._inertia))
 
     def _clips(self) -> tuple[Array, Array]:
         """Return the goal's low and high (6,): those of the set, shorter where its stiffness is passed."""

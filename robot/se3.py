@@ -115,9 +115,14 @@ def log_rotation(q: Array) -> Array:
 
 
 def compose(T_a_b: Pose, T_b_c: Pose) -> Pose:
-    """Return T_a_c."""
+    """Return T_a_c.
+
+    A quaternion of unit length within 1e-12 is left as it is: dividing by its norm would turn what a pure
+    translation must not turn, by a rounding error.
+    """
     q = quaternion_multiply(T_a_b.quaternion, T_b_c.quaternion)
-    return Pose(transform(T_a_b, T_b_c.position), q / np.linalg.norm(q))
+    norm = float(np.linalg.norm(q))
+    return Pose(transform(T_a_b, T_b_c.position), q if abs(norm - 1.0) < 1e-12 else q / norm)
 
 
 def inverse(T_a_b: Pose) -> Pose:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from robot_rig import poses, quaternions
+from robot_rig import Q_HOME, poses, quaternions
 from scipy.spatial.transform import Rotation
 
 from robot import se3
+from robot.actions import ActionMap
 from robot.errors import SpecError
 from robot.se3 import IDENTITY, Pose
 
@@ -39,6 +40,30 @@ def test_a_pose_survives_the_way_over_a_vector():
         np.testing.assert_array_equal(Pose.from_vector(vector).as_vector(), vector)
         np.testing.assert_array_equal(vector[:3], pose.position)
         np.testing.assert_array_equal(vector[3:], pose.quaternion)
+
+
+def test_a_hundred_thousand_poses_survive_the_way_over_their_inverse():
+    rng = np.random.default_rng(SEED + 9)
+    positions, q = rng.uniform(-2.0, 2.0, (MANY, 3)), quaternions(MANY, rng)
+    back = [se3.inverse(se3.inverse(Pose(p, one))) for p, one in zip(positions, q, strict=True)]
+    assert np.abs(np.array([pose.position for pose in back]) - positions).max() < EXACT
+    assert _apart(np.array([pose.quaternion for pose in back]), q) < EXACT
+
+
+def test_poses_equal_those_of_scipy():
+    rng = np.random.default_rng(SEED + 10)
+    for a, b in zip(poses(300, rng), poses(300, rng), strict=True):
+        np.testing.assert_allclose(_matrix(se3.compose(a, b)), _matrix(a) @ _matrix(b), atol=EXACT)
+        np.testing.assert_allclose(_matrix(se3.inverse(a)), np.linalg.inv(_matrix(a)), atol=EXACT)
+        point = rng.normal(size=3)
+        np.testing.assert_allclose(se3.transform(a, point), (_matrix(a) @ np.append(point, 1.0))[:3], atol=EXACT)
+
+
+def _matrix(pose: Pose) -> np.ndarray:
+    """The homogeneous matrix (4, 4), its rotation made by scipy."""
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = Rotation.from_quat(pose.quaternion).as_matrix(), pose.position
+    return matrix
 
 
 def test_rotations_equal_those_of_scipy():
@@ -109,6 +134,33 @@ def test_a_pure_translation_commands_exactly_no_rotation():
     for q in quaternions(1000, np.random.default_rng(SEED + 6)):
         np.testing.assert_array_equal(se3.rotation_error(q, q), np.zeros(3))
         np.testing.assert_array_equal(se3.quaternion_multiply(IDENTITY.quaternion, q), q)
+
+
+def test_a_pure_translation_in_the_base_or_the_tool_frame_turns_nothing():
+    rng = np.random.default_rng(SEED + 11)
+    for tool in poses(1000, rng):
+        step = rng.uniform(-0.02, 0.02, 3)
+        in_base = Pose(tool.position + step, tool.quaternion)
+        in_tool = se3.compose(tool, Pose(step, IDENTITY.quaternion))
+        for target in (in_base, in_tool):
+            np.testing.assert_array_equal(se3.rotation_error(target.quaternion, tool.quaternion), np.zeros(3))
+        way = Rotation.from_quat(tool.quaternion).apply(step)
+        np.testing.assert_allclose(in_tool.position - tool.position, way, atol=EXACT)
+
+
+def test_ten_millimetres_along_z_turn_nothing_at_the_pose_where_serl_turns_two_degrees():
+    # SERL's adjoint is laid out for (omega, v) and used on (v, omega): at this pose of its first task (roll pi, a
+    # little pitch and yaw) each pure step along z also turned the tool by 2.03 degrees.
+    ram = Rotation.from_euler("xyz", [np.pi, 0.05, 0.3]).as_quat()
+    tool = Pose(np.array([0.588, -0.033, 0.278]), ram)
+    actions = ActionMap(("x", "y", "z", "rx", "ry", "rz"), (0.01,) * 3 + (0.06,) * 3, Q_HOME)
+    for sign in (-1.0, 1.0):
+        action = np.array([0.0, 0.0, sign, 0.0, 0.0, 0.0])
+        target = actions.target(tool, action)
+        np.testing.assert_array_equal(se3.rotation_error(target.quaternion, tool.quaternion), np.zeros(3))
+        np.testing.assert_array_equal(actions.action(tool, target)[3:], np.zeros(3))
+        in_tool = se3.compose(tool, Pose(0.01 * action[:3], IDENTITY.quaternion))
+        np.testing.assert_array_equal(se3.rotation_error(in_tool.quaternion, tool.quaternion), np.zeros(3))
 
 
 def test_rotation_error_is_what_still_has_to_be_turned_in_the_parent_frame():
