@@ -82,6 +82,7 @@ class RosRobot(NudgeNode):
             else RealTimeTicks(names, graph.period_s, self._turn, self.now_ns)
         )
         self._mux = MuxWatch()
+        self._pictures = streams.PictureWatch()
         self._path_times = PathTimes()
         self._pose: Any = None
         self._stamp_ns = 0
@@ -97,7 +98,7 @@ class RosRobot(NudgeNode):
         for name, row in streams.STATES.items():
             self.subscribe(row, partial(self._ticks.take, name))
         for camera in self._cameras:
-            self.subscribe("policy/image", partial(self._ticks.take, camera), camera=camera)
+            self.subscribe("policy/image", partial(self._on_picture, camera), camera=camera)
         if self._has_truth:
             self.subscribe("sim/state", partial(self._ticks.take, "truth"))
         self.subscribe("intervention", partial(self._ticks.take_answer, "intervention"))
@@ -231,6 +232,10 @@ class RosRobot(NudgeNode):
         publish["policy/target_pose"].publish(messages.from_pose(target, stamp_ns, frame))
         publish["policy/action"].publish(Float64MultiArray(data=[float(v) for v in decision.action]))
 
+    def _on_picture(self, camera: str, message: Any) -> None:
+        if self.graph.is_lockstep or self._pictures.is_whole(camera, message):
+            self._ticks.take(camera, message)
+
     def _on_joy(self, message: Any) -> None:
         pressed = (Label.SUCCESS, Label.FAILURE, Label.DISCARD)
         for label, is_down in zip(pressed, message.buttons[1:], strict=False):
@@ -273,11 +278,12 @@ class RosRobot(NudgeNode):
         )
 
     def _own_stop(self) -> Stop | None:
-        """What the actor itself sees at a tick in real time: no learner, old streams, a silent mux."""
+        """What the actor itself sees at a tick in real time: no learner, spoilt or old streams, a silent mux."""
         if self.graph.is_lockstep:
             return None
         for event, cause in (
             ("learner_lost", self.guard()),
+            ("sensor_spoilt", self._pictures.problem),
             ("sensor_stale", self._ticks.problem(streams.age_limits_s(self._cameras))),
         ):
             if cause:

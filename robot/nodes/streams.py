@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robot import observe
+from robot import observe, pictures
 from robot.nodes import messages
 from robot.topics import topic
 from robot.types import Observation
@@ -43,6 +43,28 @@ def age_limits_s(cameras: tuple[str, ...]) -> dict[str, float]:
     """Return by stream the age [s] up to which its row in the topic table lets a sample be used."""
     limits_s = {name: topic(row_name).max_age_s for name, row_name in STATES.items()}
     return limits_s | dict.fromkeys(cameras, topic("policy/image").max_age_s)
+
+
+class PictureWatch:
+    """Tells pictures from what is none. One that was torn on its way is left out; several in a row are a problem."""
+
+    MOST = 2
+    """Pictures in a row that may be spoilt."""
+
+    def __init__(self) -> None:
+        self._spoilt: dict[str, tuple[int, str]] = {}
+
+    def is_whole(self, camera: str, message: Any) -> bool:
+        """Note an image message of a camera; whether it can be read as a picture."""
+        why = pictures.problem(message.encoding, message.height, message.width, len(message.data))
+        self._spoilt[camera] = (self._spoilt.get(camera, (0, ""))[0] + 1, why) if why else (0, "")
+        return not why
+
+    @property
+    def problem(self) -> str:
+        """Which cameras send no pictures, and why, in a sentence; "" for none."""
+        found = [f"{camera} ({why})" for camera, (count, why) in self._spoilt.items() if count > self.MOST]
+        return f"No picture comes from {', '.join(found)}." if found else ""
 
 
 class Alignment:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sensor_msgs.msg import Image
 
 from robot import pictures
+from robot.nodes import messages
+from robot.nodes.streams import PictureWatch
 
 
 def scene(seed: int = 0) -> np.ndarray:
@@ -59,3 +62,33 @@ def test_one_pixel_by_one_level_is_another_picture() -> None:
     other = scene()
     other[5, 7, 1] ^= 1
     assert pictures.digest(other) != pictures.digest(scene())
+
+
+def image(size: int = 128, cut: int = 0, encoding: str = "rgb8") -> Image:
+    message = messages.from_image(np.zeros((size, size, 3), np.uint8), 0, "")
+    message.data = message.data[: len(message.data) - cut]
+    message.encoding = encoding
+    return message
+
+
+def test_one_torn_picture_is_left_out_and_a_row_of_them_is_a_problem() -> None:
+    watch = PictureWatch()
+    assert not watch.is_whole("front", image(cut=5))
+    assert watch.problem == ""
+    for _ in range(PictureWatch.MOST):
+        watch.is_whole("front", image(encoding="yuv"))
+        assert watch.is_whole("wrist", image())
+    assert "front" in watch.problem
+    assert "yuv" in watch.problem
+    assert "wrist" not in watch.problem
+    assert watch.is_whole("front", image())
+    assert watch.problem == "", "a camera that is well again is no problem"
+
+
+def test_a_torn_picture_now_and_then_is_no_problem() -> None:
+    watch = PictureWatch()
+    for _ in range(20):
+        for _ in range(PictureWatch.MOST):
+            watch.is_whole("front", image(cut=1))
+        watch.is_whole("front", image())
+    assert watch.problem == ""
