@@ -152,6 +152,10 @@ class ArmServer:
         self._stops += 1
         self._begin_hold(self._readings.newest()[1], cause, ArmMode.STOP)
 
+    def fail(self, cause: str) -> None:
+        """Latch a fault: for who runs the ticks, when one of them raises."""
+        self._latch(cause)
+
     def settle(self) -> None:
         """Read the arm anew and hold it there, with all filters forgotten: after the world was laid out anew,
         so that an episode depends on nothing that came before it."""

@@ -49,8 +49,9 @@ _ROWS = (
     # axes: executed action, normalised; buttons: source, safety reasons
     Topic("intervention", "sensor_msgs/msg/Joy", "arm", "mux", 10),
     Topic("mode", "std_msgs/msg/String", "arm", "mux", is_latched=True),
-    # message: the mode; values: why the last motion was stopped, since when, and what forbids motion now
-    Topic("mux/status", "diagnostic_msgs/msg/DiagnosticStatus", "arm", "mux", 10, is_latched=True),
+    # message: the mode; values: why the last motion was stopped, since when, and what forbids motion now; the arm moves
+    # only as long as it hears it
+    Topic("mux/status", "diagnostic_msgs/msg/DiagnosticStatus", "arm", "mux", 20, is_latched=True),
     # how long after the decision's stamp the mux received it and sent the target on; real time only
     Topic("mux/timing", "sensor_msgs/msg/JointState", "arm", "mux", 10),
     Topic("policy/target_pose", "geometry_msgs/msg/PoseStamped", "arm", "actor", 10),

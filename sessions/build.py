@@ -91,6 +91,12 @@ class SceneRenderer:
             self._renderers[size] = self._make(size)
         return self._renderers[size].render(self._camera, truth)
 
+    def close(self) -> None:
+        """Give the renderers back; may be called twice."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
 
 def local_robot(config: RobotConfig, has_images: bool = False) -> LocalRobot:
     """Return the whole robot in this process."""
@@ -134,14 +140,16 @@ def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path()) 
     from robot.nodes.mux import MuxNode
     from robot.nodes.reset import ResetNode
     from robot.nodes.teleop import TeleopNode
+    from robot.nodes.watch import COMING_AND_GOING
 
     links = graph(config, is_realtime)
     if name == "arm":
-        return ArmNode(links, *arm_server(config, is_connected=False))
+        return ArmNode(links, *arm_server(config, is_connected=False), config.safety)
     if name == "teleop":
         return TeleopNode(links, operator(config), action_map(config))
     if name == "mux":
-        return MuxNode(links, command_mux(config), action_map(config))
+        others = tuple(other for other in node_names(config) if other not in ("mux", *COMING_AND_GOING))
+        return MuxNode(links, command_mux(config), action_map(config), config.safety, config.cameras.names, others)
     if name == "reset":
         return ResetNode(links, config.reset, config.control.q_home, has_scene=True)
     if name == "gripper":

@@ -1,30 +1,36 @@
-"""The arm node: owns the control tick, takes `target_pose`, tells what the arm measures."""
+"""The arm node: owns the control tick, takes targets, tells what the arm measures and does."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.context import Context
 from rclpy.task import Future
-from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from robot import priority
-from robot.arm_server import ArmServer, ArmSnapshot
+from robot.arm_server import ArmServer
+from robot.clock import to_ns
+from robot.errors import RobotError
+from robot.impedance import CartesianImpedance
 from robot.interfaces import World
-from robot.nodes import messages
+from robot.mode import MOVING, Mode
+from robot.nodes.arm_outputs import ArmOutputs
 from robot.nodes.base import Graph, NudgeNode
+from robot.nodes.control import Control, ControlThread
+from robot.nodes.targets import Targets
+from robot.safety import Governor, SafetyConfig
 from robot.se3 import Pose
 from robot.topics import topic
 
-Seen = tuple[ArmSnapshot, Pose | None, dict[str, float] | None]
-"""The arm, the tracked socket, the truth."""
 HOMING_LIMIT_S = 30.0
 """Simulated time after which homing in lockstep counts as failed."""
+GRACE_S = 0.2
+"""The mux' word that it is resetting may come later than the call to home: topics and services have no order."""
+FOREVER_NS = 1 << 62
+_MOVING = frozenset(mode.value for mode in MOVING)
 
 
 class ArmNode(NudgeNode):
@@ -32,10 +38,14 @@ class ArmNode(NudgeNode):
 
     In lockstep each accepted target advances the arm by one period, after which the state is published. When the
     session falls silent in mid-episode the arm goes on in real time: the command expires and the arm holds.
-    In real time a thread of its own ticks the server on absolute deadlines.
+
+    In real time a `ControlThread` ticks the server from configuring to cleaning up. It follows only while the mux
+    says, by `mux/status`, that it moves the arm, and homes only while it says "resetting"; in direct mode
+    (`Graph.is_direct`) there is no mux, and each target passes the governor here.
 
     Parameter `scene_seed` (simulation only): setting it lays out the scene anew. `arm/home` and `arm/hold` answer
-    with the stamp [ns] of the state they reached.
+    with the stamp [ns] of the state they reached. `e_stop` latches a hold; `arm/reset_fault` clears that and faults,
+    once the button is released.
     """
 
     has_async_services = True
@@ -46,212 +56,230 @@ class ArmNode(NudgeNode):
         graph: Graph,
         server: ArmServer,
         world: World | None,
+        safety: SafetyConfig,
         context: Context | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
+        if graph.is_direct and graph.is_lockstep:
+            raise RobotError("Direct mode is for real time: in lockstep the mux keeps the arm's clock going.")
         super().__init__("arm", graph, context=context, wall=wall)
-        self._server = server
-        self._world = world
-        self._tick_s = server.config.control_step_s
-        self._lock = threading.RLock()
-        self._is_commanded = False
-        self._refused = 0
-        self._last_advance = time.monotonic()
+        self._server, self._world, self._safety = server, world, safety
         self._scene_seed = 0
-        self._homing: Future[bool] | None = None
-        self._stop_thread = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._offset_ns = 0
+        self._is_pressed = False
+        self._is_commanded = False
+        self._last_advance = time.monotonic()
+        self._homing: Future[str] | None = None
+        self._mux_mode = ""
+        self._grace_until_ns = self._heard_until_ns = 0
+        self._early: tuple[Pose, int] | None = None
+        self._thread: ControlThread | None = None
+        self._control = Control(server, world)
+        if not graph.is_lockstep:
+            tick = lambda: self._has_looked.trigger()  # noqa: E731 - made when the node is set up
+            self._thread = ControlThread(server, world, wall, tick, self._on_homed, self.tell)
+            self._control = self._thread
 
     def setup(self) -> None:
         self._server.connect()
-        if not self.graph.is_lockstep:
-            # simulated time starts at zero; in real time its stamps are shifted onto the host's clock
-            self._offset_ns = self.now_ns() - self._server.snapshot().stamp_ns
-        self._outputs = {
-            name: self.publisher(name)
-            for name in (
-                "joint_states",
-                "current_pose",
-                "current_twist",
-                "external_wrench",
-                "arm/status",
-                "arm/executed",
-            )
-        }
+        self._outputs = ArmOutputs(self, self._world is not None, self._more)
         if self._world is not None:
-            self._outputs |= {n: self.publisher(n) for n in ("tracker/socket_pose", "sim/state", "/clock")}
             self.parameters.declare_integer("scene_seed", 0, "setting it lays out the scene anew", self._on_scene_seed)
-        self.subscribe("target_pose", self._on_target)
+        law = self._server.law
+        if isinstance(law, CartesianImpedance):
+            self.parameters.declare("impedance", law.config, {"gains": self._use_gains})
+        self.parameters.declare("arm", self._server.config)
+        self.parameters.declare("safety", self._safety)
+        # before the targets: of two messages that wait, the one of the subscription made first is taken first
+        for is_late in (True, False):
+            self.subscribe("e_stop", self._on_e_stop, is_late=is_late, is_always=True)
+        if not self.graph.is_lockstep and not self.graph.is_direct:
+            self.subscribe("mux/status", self._on_mux)
+        governor = Governor(self._safety) if self.graph.is_direct else None
+        expiry_s = self._safety.command_expiry_s
+        self._targets = Targets(self, self._control, self._outputs.any, self._on_target, governor, expiry_s)
         self.serve(Trigger, "arm/home", self._on_home)
         self.serve(Trigger, "arm/hold", self._on_hold)
         self.serve(Trigger, "arm/reset_fault", self._on_reset_fault)
         self.every(1.0 / topic("arm/status").rate_hz, self._publish_status)
-        if self.graph.is_lockstep:
+        if self._thread is None:
             self.every(0.1, self._watch_silence)
-        else:
-            # the control thread looks and this wakes the executor to publish: neither waits for the other's lock
-            self._has_looked = self.create_guard_condition(self.guarded(self._publish_seen))
-            self._stop_thread.clear()
-            self._thread = threading.Thread(target=self.guarded(self._control), name="control", daemon=True)
-            self._thread.start()
+            return
+        # the control thread looks and wakes the executor to publish: neither waits for the other
+        self._has_looked = self.create_guard_condition(self.guarded(self._on_look))
+        self._thread.follow_until_ns = self._thread.home_until_ns = FOREVER_NS if self.graph.is_direct else 0
+        self._thread.why_not = "the mux has not been heard"
+        self._thread.begin()
 
     def start(self) -> None:
-        self._publish_state()
+        self._publish_look()
 
-    def _on_target(self, message: Any) -> None:
-        stamp_ns = messages.stamp_of(message) - self._offset_ns
-        with self._lock:
-            now_ns = self._server.snapshot().stamp_ns
-            is_foreign = message.header.frame_id != self.graph.base_frame
-            is_other_tick = self.graph.is_lockstep and stamp_ns != now_ns
-            if is_foreign or is_other_tick or self._homing is not None:
-                self._refused += 1
+    def halt(self) -> None:
+        self._control.do(lambda: self._server.hold("the arm node was deactivated"))
+        self._is_commanded = False
+        self._publish_status()
+
+    def teardown(self) -> None:
+        self._control.end()
+        self._server.close()
+
+    def _on_target(self, target: Pose, stamp_ns: int) -> None:
+        if self._thread is None:
+            if stamp_ns != self._server.snapshot().stamp_ns or self._server.is_homing:
+                self._targets.refuse("not of the present tick")
                 return
-            self._server.accept(messages.to_pose(message), stamp_ns)
+            self._accept(target, stamp_ns)
             self._is_commanded = True
-            if self.graph.is_lockstep:
-                self._advance(self.graph.period_s)
+            self._advance(self.graph.period_s)
+        elif self.graph.is_direct or self._mux_mode in _MOVING:
+            at_ns = stamp_ns - self._thread.offset_ns
+            self._thread.post(lambda: self._accept(target, at_ns))
+        else:
+            self._early = target, stamp_ns  # it may have overtaken the word that the mux begins to move
+
+    def _accept(self, target: Pose, stamp_ns: int) -> None:
+        refused = self._server.accept(target, stamp_ns)
+        if refused:
+            self._targets.refuse(refused.sentence())
+
+    def _on_mux(self, message: Any) -> None:
+        """Renew what the arm may do for as long as the mux is heard, by what it says."""
+        thread, mode = self._thread, message.message
+        if thread is None:
+            return
+        now_ns = time.monotonic_ns()
+        until_ns = self._heard_until_ns = now_ns + to_ns(self._safety.heartbeat_timeout_s)
+        is_new, self._mux_mode = mode != self._mux_mode, mode
+        is_moving = mode in _MOVING
+        thread.why_not = f"the mux has been silent for {self._safety.heartbeat_timeout_s} s"
+        if not is_moving:
+            cause = next((pair.value for pair in message.values if pair.key == "cause"), "")
+            thread.why_not = f"the mux is in mode {mode}{f': {cause}' if cause else ''}"
+        thread.follow_until_ns = until_ns if is_moving else 0
+        if mode == Mode.RESETTING.value:
+            thread.home_until_ns = until_ns
+        elif is_new:
+            thread.home_until_ns = self._grace_until_ns
+        early, self._early = self._early, None
+        if early is not None and is_moving:
+            self._on_target(*early)
 
     def _advance(self, duration_s: float) -> None:
         self._server.advance(duration_s)
         self._last_advance = time.monotonic()
-        self._publish_state()
+        self._publish_look()
 
     def _watch_silence(self) -> None:
         if self._is_commanded and time.monotonic() - self._last_advance > self.graph.silence_s:
-            while self._is_commanded and not self._server.is_holding:
-                self._server.advance(self._tick_s)
-            self._is_commanded = False
-            self._publish_state()
-
-    def _control(self) -> None:
-        self.scheduling = priority.raise_thread()
-        ticks_a_look = max(1, round(1.0 / (topic("joint_states").rate_hz * self._tick_s)))
-        ticks = 0
-        deadline = time.monotonic()
-        while not self._stop_thread.is_set():
-            with self._lock:
+            while self._is_commanded and not self._server.is_holding and not self._server.is_latched:
                 self._server.tick()
-                ticks += 1
-                if ticks % ticks_a_look == 0:
-                    self._seen = self._look()
-                    self._has_looked.trigger()
-                if self._homing is not None and not self._server.is_homing:
-                    self._homing.set_result(True)
-                    self._homing = None
-            deadline += self._tick_s
-            pause = deadline - time.monotonic()
-            if pause > 0:
-                time.sleep(pause)
-            elif pause < -0.1:
-                deadline = time.monotonic()  # far behind: drop the debt rather than run a burst
+            self._is_commanded = False
+            self._publish_look()
 
     async def _on_home(self, request: Any, response: Any) -> Any:
-        with self._lock:
+        if self._thread is None:
             self._is_commanded = False
             self._server.start_home(self._scene_seed)
-            if self.graph.is_lockstep:
-                for _ in range(round(HOMING_LIMIT_S / self._tick_s)):
-                    if not self._server.is_homing:
-                        break
-                    self._server.tick()
-                self._publish_state()
-            else:
-                self._homing = Future(executor=self.executor)
+            for _ in range(round(HOMING_LIMIT_S / self._server.config.control_step_s)):
+                if not self._server.is_homing:
+                    break
+                self._server.tick()
+            self._publish_look()
+            return self._answer(response, self._server.cause == "homed")
         if self._homing is not None:
-            await self._homing
-        return self._answer(response)
+            raise RobotError("the arm is homing already")
+        if not self.graph.is_direct and time.monotonic_ns() > self._heard_until_ns:
+            raise RobotError("the arm does not home while no mux is heard")
+        self._grace_until_ns = time.monotonic_ns() + to_ns(GRACE_S)
+        self._thread.home_until_ns = max(self._thread.home_until_ns, self._grace_until_ns)
+        homing = self._homing = Future(executor=self.executor)
+        try:
+            self._thread.home(self._scene_seed)
+            return self._answer(response, await homing == "homed")
+        finally:
+            self._homing = None
+
+    def _on_homed(self, cause: str) -> None:
+        if self._homing is not None:
+            self._homing.set_result(cause)
 
     def _on_hold(self, request: Any, response: Any) -> Any:
-        with self._lock:
-            self._server.hold()
-            self._is_commanded = False
-        return self._answer(response)
+        self._control.do(self._server.hold)
+        self._is_commanded = False
+        return self._answer(response, True)
 
     def _on_reset_fault(self, request: Any, response: Any) -> Any:
-        with self._lock:
-            self._server.reset_fault()
-        return self._answer(response)
+        if self._is_pressed:
+            raise RobotError("e_stop is still pressed: release it first")
+        self._control.do(self._server.reset_fault)
+        return self._answer(response, True)
 
-    def _answer(self, response: Any) -> Any:
-        """Success with the stamp [ns] of the present state, or the fault."""
-        response.success = not self._server.has_fault and not self._server.is_homing
-        stamp_ns = self._server.snapshot().stamp_ns + self._offset_ns
-        response.message = (
-            str(stamp_ns)
-            if response.success
-            else (
-                f"the arm is at fault ({self._server.fault}): clear it with arm/reset_fault"
-                if self._server.has_fault
-                else "the arm did not reach its home"
-            )
+    def _answer(self, response: Any, is_done: bool) -> Any:
+        """Success with the stamp [ns] of the present state, or why not."""
+        mode, cause, stamp_ns = self._control.do(
+            lambda: (self._server.mode, self._server.cause, self._server.snapshot().stamp_ns)
         )
+        response.success = is_done and mode not in ("fault", "stop", "homing")
+        response.message = str(stamp_ns + self._control.offset_ns)
+        if mode in ("fault", "stop"):
+            what = "at fault" if mode == "fault" else "stopped"
+            response.message = f"the arm is {what} ({cause}): clear it with arm/reset_fault"
+        elif not response.success:
+            response.message = f"the arm did not reach its home ({cause})"
         return response
 
+    def _on_e_stop(self, message: Any) -> None:
+        self._is_pressed = bool(message.data)
+        if self._is_pressed:
+            self._control.post(lambda: self._server.stop("e_stop"))
+
     def _on_scene_seed(self, seed: int) -> None:
-        if self._world is None:
+        world = self._world
+        if world is None or not self.is_active:
             return
-        with self._lock:
-            self._scene_seed = seed
-            self._world.randomise(seed)
+
+        def lay_out() -> None:
+            world.randomise(seed)
             self._server.settle()
-            if self.graph.is_lockstep:
-                # a new stamp, so that nobody takes the old scene for the new one
-                self._advance(self.graph.period_s)
 
-    def _look(self) -> Seen:
-        """Return what is published of the arm, and in simulation of its world; under the lock."""
-        now = self._server.snapshot()
-        return (now, None, None) if self._world is None else (now, self._world.tracked_pose(), self._world.truth())
+        self._scene_seed = seed
+        self._control.do(lay_out)
+        if self._thread is None:
+            # a new stamp, so that nobody takes the old scene for the new one
+            self._advance(self.graph.period_s)
 
-    def _publish_seen(self) -> None:
+    def _use_gains(self, name: str) -> None:
+        law = self._server.law
+        if isinstance(law, CartesianImpedance):
+            self._control.do(lambda: law.use_gains(name))
+
+    def _on_look(self) -> None:
         if self.is_active:
-            self._publish(*self._seen)
+            self._targets.watch()
+            self._publish_look()
 
-    def _publish_state(self) -> None:
-        with self._lock:
-            self._seen = self._look()
-        self._publish(*self._seen)
-
-    def _publish(self, now: ArmSnapshot, socket: Pose | None, truth: dict[str, float] | None) -> None:
-        stamp_ns, frame = now.stamp_ns + self._offset_ns, self.graph.base_frame
-        publish = self._send
-        if truth is not None and socket is not None:
-            publish("sim/state", messages.from_named(truth, stamp_ns))
-            publish("tracker/socket_pose", messages.from_pose(socket, stamp_ns, frame))
-            publish("/clock", Clock(clock=messages.to_time(stamp_ns)))
-        publish("current_pose", messages.from_pose(now.T_base_tool, stamp_ns, frame))
-        publish("external_wrench", messages.from_wrench(now.wrench, stamp_ns, frame))
-        publish("joint_states", messages.from_joints(now.q, now.dq, now.tau, stamp_ns, frame))
-        publish("current_twist", messages.from_twist(now.twist, stamp_ns, frame))
-
-    def _send(self, name: str, message: Any) -> None:
-        self._outputs[name].publish(message)
+    def _publish_look(self) -> None:
+        self._outputs.publish(self._control.look())
 
     def _publish_status(self) -> None:
-        values = self.status()
-        level = DiagnosticStatus.ERROR if self._server.has_fault else DiagnosticStatus.OK
-        status = DiagnosticStatus(level=level, name="arm", message=self._server.mode, hardware_id=self.graph.arm)
-        status.values = [KeyValue(key=k, value=v) for k, v in values.items()]
-        self._send("arm/status", status)
+        self._outputs.tell_status(self._control.look())
+
+    def _more(self) -> dict[str, str]:
+        law, targets, thread = self._server.law, self._targets, self._thread
+        values = {k: str(v) for k, v in self._server.counters.items()}
+        values |= {"targets refused": str(targets.refused), "last refused because": targets.why}
+        if isinstance(law, CartesianImpedance):
+            values |= {"gains": law.gains_in_use, "bounds": law.describe()}
+            values |= {"force bound [N]": f"{law.steady_force_bound_n:.1f}"}
+            values |= {"moment bound [Nm]": f"{law.steady_moment_bound_nm:.2f}"}
+        if thread is not None:
+            values |= thread.meter.status("loop") | {"scheduling": thread.scheduling}
+        return values
 
     def status(self) -> dict[str, str]:
-        counters = {k: str(v) for k, v in self._server.counters.items()}
-        own = {"targets refused": str(self._refused), "mode": self._server.mode, "scheduling": self.scheduling}
-        return counters | own
+        return {"mode": self._server.mode} | (self._more() if self.state in ("inactive", "active") else {})
+
+    def on_clock_step(self, step_s: float) -> None:
+        self._control.post(lambda: self._server.hold(f"the clock of the arm was set by {step_s:+.3f} s"))
 
     def on_fault(self, what: str) -> None:
-        self._server.hold()
-
-    def halt(self) -> None:
-        with self._lock:
-            self._server.hold()
-        self._publish_status()
-
-    def teardown(self) -> None:
-        self._stop_thread.set()
-        if self._thread is not None:
-            self._thread.join(timeout=1.0)
-            self._thread = None
-        self._server.close()
+        self._control.post(lambda: self._server.hold(f"an error in the arm node: {what}"))

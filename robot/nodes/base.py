@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -15,7 +14,9 @@ from rclpy.clock_type import ClockType
 from rclpy.context import Context
 from std_msgs.msg import String
 
+from robot.clock import ClockWatch, read_clocks
 from robot.errors import NudgeError
+from robot.nodes.graph import Graph
 from robot.nodes.lifecycle import ManagedNode
 from robot.nodes.messages import message_class, to_time
 from robot.nodes.meters import StreamMeter, stamp_or_none
@@ -25,26 +26,11 @@ from robot.nodes.qos import publisher_qos, subscription_qos
 from robot.timing import PeriodMeter
 from robot.topics import Topic, topic
 
+__all__ = ["Graph", "NudgeNode"]
+
 COMING_AND_GOING = frozenset({"actor", "client", "gripper", "person", "recorder", "every node"})
 """Publishers that a graph works without, for a while."""
 METER_SIZE = 512
-
-
-@dataclass(frozen=True)
-class Graph:
-    """How the nodes of one session find each other: the arm's namespace, its base frame, and the clock's kind.
-
-    In lockstep the arm advances by `period_s` for every target; in real time nodes run on their own timers.
-    `silence_s` is how long, by the wall's clock, a lockstep session may be silent in mid-episode. `is_direct`: there
-    is no mux, the arm takes the targets of any one client through the governor (real time only).
-    """
-
-    arm: str = "panda"
-    base_frame: str = "panda_base"
-    is_lockstep: bool = True
-    period_s: float = 0.1
-    silence_s: float = 2.0
-    is_direct: bool = False
 
 
 class NudgeNode(ManagedNode):
@@ -84,6 +70,7 @@ class NudgeNode(ManagedNode):
         self._camera = camera
         self._wall = wall
         self._dropped = 0
+        self._clock_watch = ClockWatch()
         self.forget()
         super().__init__(name, namespace=f"/{camera or graph.arm}", context=context, enable_rosout=False)
         # by the steady clock: a step of the wall's must not stop a timer
@@ -196,6 +183,9 @@ class NudgeNode(ManagedNode):
     def on_fault(self, what: str) -> None:
         """React to an error in a callback; nodes that move something stop it here."""
 
+    def on_clock_step(self, step_s: float) -> None:
+        """React to a wall clock that was set by `step_s` (real time); nodes that move something stop it here."""
+
     def status(self) -> dict[str, str]:
         """Return what `/diagnostics` should tell of this node, beside its streams and timers."""
         return {}
@@ -261,6 +251,10 @@ class NudgeNode(ManagedNode):
         self.on_fault(self.fault)
 
     def _beat(self) -> None:
+        step_s = self._clock_watch.step_s(*read_clocks(self._wall))
+        if step_s:
+            self.get_logger().warning(f"The clock was set by {step_s:+.3f} s.")
+            self.on_clock_step(step_s)
         if self._is_active and not self.beats_alone:
             self._pulse.beat()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.context import Context
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -18,19 +18,44 @@ from robot.mux import CommandMux, HumanInput, MuxOutput
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
-from robot.safety import Command, Situation
+from robot.nodes.publishers import Foreign
+from robot.nodes.watch import Watch
+from robot.safety import Command, SafetyConfig, Situation
 from robot.topics import topic
 
-HUMAN_MAX_AGE_S = 0.2
-COMMAND_EXPIRY_S = 0.2
+WATCH_S = 0.02
+RESET_SILENCE_S = 1.0
+"""Without a target for so long, and without a homing arm, a reset is stuck."""
+_INPUTS = {
+    "pose": "current_pose",
+    "wrench": "external_wrench",
+    "twist": "teleop/twist",
+    "joy": "teleop/joy",
+    "policy": "policy/target_pose",
+    "reset": "reset/target_pose",
+}
+_SENDERS = ("twist", "joy", "policy", "reset")
+_SERVICES = {
+    "mux/reset_begin": Event.RESET_BEGIN,
+    "mux/reset_done": Event.RESET_DONE,
+    "mux/reset_failed": Event.RESET_FAILED,
+    "mux/episode_end": Event.EPISODE_END,
+    "mux/clear_fault": Event.CLEAR_BY_PERSON,
+    "mux/enable": Event.ENABLE,
+}
 
 
 class MuxNode(NudgeNode):
     """Turns `policy/target_pose`, `teleop/*` and `reset/target_pose` into `target_pose` and `intervention`.
 
     In lockstep a decision waits for policy, person and measurement of one and the same stamp. In real time it is
-    made when the policy speaks (and, while a person is in control, when the person does) on the newest of the rest.
+    made when the policy speaks (and, while a person is in control, when the person does) on the newest of the rest;
+    and every 20 ms a `Watch` looks at all that could make motion unsafe.
     What begins and ends a reset or an episode are services, because their order against the topics matters.
+
+    Args:
+        cameras: camera namespaces without whose pictures nothing moves (real time).
+        nodes: names in the graph of the nodes without which nothing moves (real time).
     """
 
     def __init__(
@@ -38,16 +63,23 @@ class MuxNode(NudgeNode):
         graph: Graph,
         mux: CommandMux,
         actions: ActionMap,
+        safety: SafetyConfig,
+        cameras: tuple[str, ...] = (),
+        nodes: tuple[str, ...] = (),
         context: Context | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         super().__init__("mux", graph, context=context, wall=wall)
-        self._mux = mux
-        self._actions = actions
+        self._mux, self._actions, self._safety = mux, actions, safety
+        self._cameras, self._nodes = cameras, nodes
         self._newest: dict[str, Any] = {}
         self._episode_join = StampJoin(("policy", "twist", "joy", "pose", "wrench"))
         self._reset_join = StampJoin(("reset", "pose", "wrench"))
         self._last_command = time.monotonic()
+        self._said: tuple[Mode, str, dict[str, str]] | None = None
+        self._since_ns = 0
+        self._is_pressed = False
+        self._watch: Watch | None = None
 
     def setup(self) -> None:
         self._target = self.publisher("target_pose")
@@ -55,40 +87,39 @@ class MuxNode(NudgeNode):
         self._mode = self.publisher("mode")
         self._status = self.publisher("mux/status")
         self._timing = self.publisher("mux/timing")
-        for name, row in (
-            ("pose", "current_pose"),
-            ("wrench", "external_wrench"),
-            ("twist", "teleop/twist"),
-            ("joy", "teleop/joy"),
-            ("policy", "policy/target_pose"),
-            ("reset", "reset/target_pose"),
-        ):
-            self.subscribe(row, partial(self._take, name))
+        self.parameters.declare("safety", self._safety)
+        taken = {row: self.subscribe(row, partial(self._take, name)) for name, row in _INPUTS.items()}
         # twice: a stop counts from publishers that latch and from those that do not
         for is_late in (True, False):
             self.subscribe("e_stop", self._on_e_stop, is_late=is_late, is_always=True)
-        for name, event in (
-            ("mux/reset_begin", Event.RESET_BEGIN),
-            ("mux/reset_done", Event.RESET_DONE),
-            ("mux/reset_failed", Event.RESET_FAILED),
-            ("mux/episode_end", Event.EPISODE_END),
-            ("mux/clear_fault", Event.CLEAR_BY_PERSON),
-            ("mux/enable", Event.ENABLE),
-        ):
+        for name, event in _SERVICES.items():
             self.serve(Trigger, name, partial(self._on_service, event))
-        self.every(0.05, self._watch_silence)
+        if self.graph.is_lockstep:
+            self.every(0.05, self._watch_silence)
+            return
+        senders: dict[str, Any] = {_INPUTS[name]: taken[_INPUTS[name]] for name in _SENDERS}
+        senders["target_pose"] = Foreign(self, self._target.topic_name)
+        for camera in self._cameras:
+            senders[f"{camera}/policy/image"] = Foreign(self, f"/{camera}/policy/image")
+        watch = self._watch = Watch(self, self._safety, self._cameras, self._nodes, senders, self._status)
+        for camera in self._cameras:
+            self.subscribe("policy/pulse", partial(watch.take_pulse, camera), camera=camera)
+        self.subscribe("heartbeat", watch.take_heartbeat)
+        self.subscribe("arm/status", watch.take_arm_status)
+        self.every(WATCH_S, self._look)
+        self.every(1.0 / topic("mux/status").rate_hz, self._publish_status)
 
     def start(self) -> None:
+        self._said = None
         self._mux.handle(Event.ENABLE)
-        self._mode_text = ""
-        self._publish_mode()
+        self._tell()
 
     def halt(self) -> None:
-        self._mux.handle(Event.DISABLE)
-        self._publish_mode()
+        self._mux.handle(Event.DISABLE, "the mux was deactivated")
+        self._tell()
 
     def _take(self, name: str, message: Any) -> None:
-        if self.graph.is_lockstep:
+        if self._watch is None:
             stamp_ns = messages.stamp_of(message)
             row = self._episode_join.put(name, stamp_ns, message)
             if row is not None:
@@ -97,7 +128,13 @@ class MuxNode(NudgeNode):
             if row is not None:
                 self._forward_reset(row)
             return
+        if name in _SENDERS and self._watch.doubled(_INPUTS[name]):
+            return  # the next look stops what moves
         self._newest[name] = message
+        if name == "pose":
+            self._watch.take_pose(message)
+        elif name == "wrench":
+            self._watch.take_wrench(message)
         if not self._newest.keys() >= {"pose", "wrench"}:
             return
         if name == "reset":
@@ -109,12 +146,16 @@ class MuxNode(NudgeNode):
         situation = self._situation(row)
         if is_tick:
             self._last_command = time.monotonic()
+        self._expire_person(situation.now_ns)
         output = self._mux.decide(self._command(row["policy"]), self._human(row, situation.now_ns), situation)
         stamp_ns = messages.stamp_of(row["policy"]) if is_tick else situation.now_ns
         self._send(output, situation, stamp_ns)
         if is_tick:
             buttons = (int(output.source), int(output.reasons))
             self._intervention.publish(messages.from_axes(output.executed, buttons, stamp_ns))
+            if self._watch is not None:
+                times = {"received_s": situation.now_ns - stamp_ns, "commanded_s": self.now_ns() - stamp_ns}
+                self._timing.publish(messages.from_named({k: 1e-9 * v for k, v in times.items()}, stamp_ns))
 
     def _forward_reset(self, row: dict[str, Any]) -> None:
         situation = self._situation(row)
@@ -123,10 +164,10 @@ class MuxNode(NudgeNode):
         self._send(self._mux.forward_reset(command, situation), situation, command.stamp_ns)
 
     def _send(self, output: MuxOutput, situation: Situation, stamp_ns: int) -> None:
+        self._tell()  # first, because the arm follows only who says that it moves it
         # a refused command means: hold where you are
         target = output.target or situation.T_base_tool
         self._target.publish(messages.from_pose(target, stamp_ns, self.graph.base_frame))
-        self._publish_mode()
 
     def _situation(self, row: dict[str, Any]) -> Situation:
         pose = row["pose"]
@@ -141,58 +182,100 @@ class MuxNode(NudgeNode):
     def _human(self, row: dict[str, Any], now_ns: int) -> HumanInput | None:
         if "joy" not in row or "twist" not in row:
             return None
-        if now_ns - messages.stamp_of(row["joy"]) > HUMAN_MAX_AGE_S * 1e9:
+        if now_ns - messages.stamp_of(row["joy"]) > self._safety.human_max_age_s * 1e9:
             return None
         axes = self._actions.axes_from_twist(messages.to_twist(row["twist"]), self.graph.period_s)
         return HumanInput(axes, bool(row["joy"].buttons[0]))
 
+    def _expire_person(self, now_ns: int) -> None:
+        """Stop when a person in control falls silent: nobody let go, so the policy must not take over."""
+        if self._watch is None or self._mux.mode is not Mode.HUMAN:
+            return
+        if self._human(self._newest, now_ns) is None:
+            limit_s = self._safety.human_max_age_s
+            self._mux.handle(Event.COMMAND_EXPIRED, f"the person's device (teleop) has been silent for {limit_s} s")
+
     def _on_service(self, event: Event, request: Any, response: Any) -> Any:
-        before = self._mux.mode
+        before, refusal = self._mux.mode, self._mux.refusal(event)
+        if event is Event.CLEAR_BY_PERSON and self._is_pressed:
+            response.success, response.message = False, "e_stop is still pressed: release it first"
+            return response
         mode = self._mux.handle(event)
         self._last_command = time.monotonic()
-        self._publish_mode()
+        self._tell()
         # what changes nothing is no success, but for an end, which there may be two of
         response.success = mode is not before or (event is Event.EPISODE_END and mode is not Mode.FAULT)
-        response.message = f"{before.value} -> {mode.value}"
-        if not response.success:
-            response.message = f"{event.value} is not possible in mode {before.value}"
+        response.message = f"{before.value} -> {mode.value}" if response.success else refusal
         return response
 
     def _on_e_stop(self, message: Any) -> None:
-        if message.data:
+        self._is_pressed = bool(message.data)
+        if self._is_pressed:
             self._mux.handle(Event.E_STOP)
-            self._publish_mode()
+            self._tell()
 
     def _watch_silence(self) -> None:
-        # a reset may be silent while the arm homes; without its commands the arm holds anyway
-        limit = self.graph.silence_s if self.graph.is_lockstep else COMMAND_EXPIRY_S
-        if self._mux.mode in (Mode.POLICY, Mode.HUMAN) and time.monotonic() - self._last_command > limit:
+        """Lockstep: when the session falls silent in mid-episode, it is over."""
+        silent_s = time.monotonic() - self._last_command
+        if self._mux.mode in (Mode.POLICY, Mode.HUMAN) and silent_s > self.graph.silence_s:
             self._mux.handle(Event.COMMAND_EXPIRED)
-            self.get_logger().warning(f"No command for {limit} s: soft stop, the arm holds.")
-        if not self.graph.is_lockstep and self._mux.mode in MOVING and self._is_blind():
-            self._mux.handle(Event.SENSOR_STALE)
-            self.get_logger().warning("The arm's state is stale: soft stop, the arm holds.")
-        self._publish_mode()
+            self._tell()
 
-    def _is_blind(self) -> bool:
-        """Whether pose or force are older than their rows in the topic table allow (real time)."""
-        now_ns = self.now_ns()
-        rows = {"pose": topic("current_pose"), "wrench": topic("external_wrench")}
-        return any(
-            name not in self._newest or now_ns - messages.stamp_of(self._newest[name]) > 1e9 * row.max_age_s
-            for name, row in rows.items()
-        )
+    def _look(self) -> None:
+        """Real time: stop what must not go on."""
+        watch, mode = self._watch, self._mux.mode
+        if watch is None:
+            return
+        self._mux.watch(watch.blockers())
+        silent_s = time.monotonic() - self._last_command
+        limit_s = self._safety.command_expiry_s
+        if mode in (Mode.POLICY, Mode.HUMAN) and silent_s > limit_s:
+            self._mux.handle(Event.COMMAND_EXPIRED, f"the policy (actor) has sent nothing for {limit_s} s")
+        elif mode is Mode.RESETTING and watch.is_arm_homing:
+            self._last_command = time.monotonic()
+        elif mode is Mode.RESETTING and silent_s > RESET_SILENCE_S:
+            self._mux.handle(Event.COMMAND_EXPIRED, f"the reset has sent nothing for {RESET_SILENCE_S} s")
+        self._expire_person(self.now_ns())
+        self._tell()
 
-    def _publish_mode(self) -> None:
-        if self._mode_text != self._mux.mode.value:
-            self._mode_text = self._mux.mode.value
-            self._mode.publish(String(data=self._mode_text))
+    def _tell(self) -> None:
+        """Publish mode and status where they have changed; a motion that ended leaves a target to hold behind."""
+        mux = self._mux
+        now = (mux.mode, mux.cause, mux.blockers)
+        if now == self._said:
+            return
+        before = self._said[0] if self._said is not None else None
+        self._said = now
+        if mux.mode is not before:
+            self._since_ns = self.now_ns()
+            self._mode.publish(String(data=mux.mode.value))
+        self._publish_status()
+        if self._watch is None or mux.mode is before:
+            return
+        if before in MOVING and mux.mode not in MOVING and "pose" in self._newest:
+            pose = messages.to_pose(self._newest["pose"])
+            self._target.publish(messages.from_pose(pose, self.now_ns(), self.graph.base_frame))
+        if mux.cause:
+            self.get_logger().warning(f"{mux.mode.value}: {mux.cause}")
 
-    _mode_text = ""
+    def _publish_status(self) -> None:
+        mux = self._mux
+        values = {
+            "cause": mux.cause,
+            "event": mux.cause_event.value if mux.cause_event is not None else "",
+            "since": str(self._since_ns),
+            "blockers": "; ".join(mux.blockers.values()),
+        }
+        level = {Mode.FAULT: DiagnosticStatus.ERROR, Mode.SOFT_STOP: DiagnosticStatus.WARN}
+        status = DiagnosticStatus(name="mux", message=mux.mode.value, hardware_id=self.graph.arm)
+        status.level = level.get(mux.mode, DiagnosticStatus.OK)
+        status.values = [KeyValue(key=k, value=v) for k, v in values.items()]
+        self._status.publish(status)
 
     def on_fault(self, what: str) -> None:
-        self._mux.handle(Event.FAULT)
-        self._publish_mode()
+        self._mux.handle(Event.FAULT, f"an error in the mux: {what}")
+        self._tell()
 
     def status(self) -> dict[str, str]:
-        return {"mode": self._mux.mode.value, "action size": str(np.size(self._actions.scale))}
+        about = {"mode": self._mux.mode.value, "cause": self._mux.cause}
+        return about | (self._watch.status() if self._watch is not None and self.is_active else {})

@@ -19,6 +19,14 @@ from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 from robot.reset import ResetConfig, is_reached, next_target, start_pose
 
+ENDED = frozenset({"soft_stop", "fault", "disabled"})
+"""Modes of the mux in which no reset goes on."""
+PATIENCE_S = 5.0
+"""How long a reset waits for what forbids motion to go away (real time)."""
+RETRY_S = 0.1
+POSE_TIMEOUT_S = 30.0
+"""By the wall's clock; in lockstep the machine may be slow."""
+
 
 def seed_parameter(name: str, seed: int) -> SetParameters.Request:
     """Return the request that sets an integer parameter."""
@@ -52,12 +60,16 @@ class ResetNode(NudgeNode):
         self._pose: Any = None
         self._pose_waiter: Future[Any] | None = None
         self._wanted_ns = 0
-        self._is_busy = False
+        self._waits_until = 0.0
+        self._mode = self._ended = ""
+        self._is_busy = self._has_begun = False
 
     def setup(self) -> None:
         self._target = self.publisher("reset/target_pose")
         self._state = self.publisher("reset/state")
         self.subscribe("current_pose", self._on_pose)
+        self.subscribe("mode", self._on_mode)
+        self.every(0.1, self._watch)
         group = ReentrantCallbackGroup()
         self.parameters.declare("reset", self._config)
         self.parameters.declare_integer("episode_seed", 0, "seed of the next start pose and scene", self._on_seed)
@@ -68,6 +80,9 @@ class ResetNode(NudgeNode):
 
     def start(self) -> None:
         self._say("idle")
+
+    def halt(self) -> None:
+        self._give_up("the reset node was deactivated")
 
     def _on_seed(self, seed: int) -> None:
         self._seed = seed
@@ -87,11 +102,11 @@ class ResetNode(NudgeNode):
             response.success, response.message = False, str(error)
             self._say("failed")
         finally:
-            self._is_busy = False
+            self._is_busy = self._has_begun = False
         return response
 
     async def _reset(self, seed: int) -> int:
-        await self._trigger("mux/reset_begin")
+        await self._begin()
         settled_ns = int(await self._trigger("arm/home"))
         if self._has_scene:
             await self._scene.call_async(seed_parameter("scene_seed", seed))
@@ -110,6 +125,19 @@ class ResetNode(NudgeNode):
         await self._trigger("mux/reset_done")
         return messages.stamp_of(pose)
 
+    async def _begin(self) -> None:
+        """Begin, as soon as nothing forbids motion any more: in real time that may take a moment after a stop."""
+        deadline = time.monotonic() + (0.0 if self.graph.is_lockstep else PATIENCE_S)
+        while True:
+            try:
+                await self._trigger("mux/reset_begin")
+                self._has_begun, self._ended = True, ""
+                return
+            except RobotError:
+                if time.monotonic() > deadline or self._mode in ENDED:
+                    raise
+            await self._pose_since(self.now_ns() + round(RETRY_S * 1e9))
+
     async def _trigger(self, name: str) -> str:
         answer = await self._triggers[name].call_async(Trigger.Request())
         if not answer.success:
@@ -119,12 +147,22 @@ class ResetNode(NudgeNode):
         return str(answer.message)
 
     async def _pose_since(self, stamp_ns: int) -> Any:
-        """Return the first pose whose stamp is not before `stamp_ns`, as soon as there is one."""
+        """Return the first pose whose stamp is not before `stamp_ns`, as soon as there is one.
+
+        Raises:
+            RobotError: there came none, or the mux has ended the reset.
+        """
+        if self._has_begun and self._ended:
+            raise RobotError(f"Reset failed: {self._ended}.")
         if self._pose is not None and messages.stamp_of(self._pose) >= stamp_ns:
             return self._pose
         self._wanted_ns = stamp_ns
+        self._waits_until = time.monotonic() + POSE_TIMEOUT_S
         self._pose_waiter = Future(executor=self.executor)
-        return await self._pose_waiter
+        pose = await self._pose_waiter
+        if isinstance(pose, str):
+            raise RobotError(f"Reset failed: {pose}.")
+        return pose
 
     def _on_pose(self, message: Any) -> None:
         self._pose = message
@@ -132,6 +170,22 @@ class ResetNode(NudgeNode):
         if waiter is not None and messages.stamp_of(message) >= self._wanted_ns:
             self._pose_waiter = None
             waiter.set_result(message)
+
+    def _on_mode(self, message: Any) -> None:
+        self._mode = message.data
+        if self._has_begun and self._mode in ENDED and not self.graph.is_lockstep:
+            self._ended = f"the mux went to {self._mode}"
+            self._give_up(self._ended)
+
+    def _watch(self) -> None:
+        if time.monotonic() > self._waits_until:
+            self._give_up(f"the arm has told no pose for {POSE_TIMEOUT_S} s")
+
+    def _give_up(self, why: str) -> None:
+        """End what waits for a pose; what waits for a service ends by that service's answer."""
+        waiter, self._pose_waiter = self._pose_waiter, None
+        if waiter is not None:
+            waiter.set_result(why)
 
     def _say(self, state: str) -> None:
         self._state.publish(String(data=state))
