@@ -33,6 +33,7 @@ class ControlConfig(Settings):
     """What an action means, and how often there is one."""
 
     arm: str = setting("panda", "namespace of the arm's topics")
+    base_frame: str = setting("", "frame of the arm's base; empty: <arm>_base; clients of CRISP call it base")
     period_s: float = setting(0.1, "control period of policy and person", unit="s", low=0.02, high=1.0)
     axes: tuple[str, ...] = setting(("x", "y", "z", "rz"), "components of an action, in the base frame")
     scale: tuple[float, ...] = setting(

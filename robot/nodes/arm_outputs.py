@@ -35,7 +35,7 @@ class ArmOutputs:
             publish("/clock", Clock(clock=messages.to_time(stamp_ns)))
         publish("current_pose", messages.from_pose(now.T_base_tool, stamp_ns, frame))
         publish("external_wrench", messages.from_wrench(now.wrench, stamp_ns, frame))
-        publish("joint_states", messages.from_joints(now.q, now.dq, now.tau, stamp_ns, frame))
+        publish("joint_states", messages.from_joints(now.q, now.dq, now.tau, stamp_ns, frame, self._graph.joint_names))
         publish("current_twist", messages.from_twist(now.twist, stamp_ns, frame))
         followed_ns, at_ns = look.executed
         if not self._graph.is_lockstep and followed_ns != self._executed_ns:

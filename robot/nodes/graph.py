@@ -20,3 +20,8 @@ class Graph:
     period_s: float = 0.1
     silence_s: float = 2.0
     is_direct: bool = False
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names of the arm's joints in their order, as its robot description and CRISP's clients have them."""
+        return tuple(f"{self.arm}_joint{i}" for i in range(1, 8))

@@ -12,6 +12,11 @@ from robot.errors import NudgeError, RobotError
 
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
 
+MANY_FAULTS = 20
+"""So many are logged one by one."""
+LONGEST_SENTENCE, LONGEST_TRACE = 1_000, 10_000
+"""A malformed message may carry a text of any length."""
+
 
 class ManagedNode(LifecycleNode):
     """A lifecycle node whose subclasses fill in any of four hooks:
@@ -29,6 +34,7 @@ class ManagedNode(LifecycleNode):
     _is_set_up = False
     _is_started = False
     _lasting: frozenset[int] = frozenset()
+    _faults = 0
     fault = ""
     """What went wrong last; forgotten when the node is configured again."""
 
@@ -116,12 +122,13 @@ class ManagedNode(LifecycleNode):
 
     def tell(self, error: Exception) -> None:
         """Make `error` this node's fault, and log it."""
-        if isinstance(error, NudgeError):
-            self.fault = str(error)
-            self.get_logger().error(self.fault)
-            return
-        self.fault = f"{type(error).__name__}: {error}"
-        self.get_logger().error(f"{self.fault}\n{''.join(traceback.format_exception(error))}")
+        is_ours = isinstance(error, NudgeError)
+        self.fault = str(error) if is_ours else f"{type(error).__name__}: {error}"
+        self._faults += 1
+        if self._faults > MANY_FAULTS and self._faults & (self._faults - 1):
+            return  # later only at powers of two: a flood of malformed messages must not flood the log
+        trace = "" if is_ours else f"\n{''.join(traceback.format_exception(error))}"
+        self.get_logger().error(f"{self.fault[:LONGEST_SENTENCE]} (fault {self._faults}){trace[-LONGEST_TRACE:]}")
 
     def keep_entities(self) -> None:
         """Let what has been created so far outlast cleaning up."""

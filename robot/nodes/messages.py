@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,6 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, Joy
 from robot.clock import NANOSECONDS
 from robot.se3 import Pose
 from robot.types import ROLES, Array, Decision
-
-JOINT_NAMES = tuple(f"joint{i}" for i in range(1, 8))
 
 
 def message_class(type_name: str) -> Any:
@@ -90,9 +88,9 @@ def _six(first: Any, second: Any) -> Array:
     return np.array([first.x, first.y, first.z, second.x, second.y, second.z])
 
 
-def from_joints(q: Array, dq: Array, tau: Array, stamp_ns: int, frame: str) -> JointState:
+def from_joints(q: Array, dq: Array, tau: Array, stamp_ns: int, frame: str, names: Sequence[str] = ()) -> JointState:
     message = _stamped(JointState(), stamp_ns, frame)
-    message.name = list(JOINT_NAMES)
+    message.name = list(names)
     message.position, message.velocity, message.effort = q.tolist(), dq.tolist(), tau.tolist()
     return message
 

@@ -108,7 +108,7 @@ class Targets:
 
     def _on_joint(self, message: Any) -> None:
         names = dict(zip(message.name, message.position, strict=False))
-        values = [names.get(n, np.nan) for n in messages.JOINT_NAMES] if names else list(message.position)
+        values = [names.get(n, np.nan) for n in self._node.graph.joint_names] if names else list(message.position)
         self._tell_law(self._law.set_posture, np.array(values, np.float64))
 
     def _on_stiffness(self, message: Any) -> None:

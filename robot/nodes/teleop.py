@@ -58,7 +58,11 @@ class TeleopNode(NudgeNode):
 
     def _tick(self) -> None:
         if self._newest.keys() >= {"pose", "truth", "info"}:
-            self._answer(self._newest)
+            try:
+                self._answer(self._newest)
+            except Exception:
+                self._newest.clear()  # one of them is malformed: it fails once, not at every tick
+                raise
 
     def _answer(self, row: dict[str, Any]) -> None:
         info = messages.to_named(row["info"])
