@@ -47,7 +47,7 @@ class GainSet(Settings):
 
     stiffness: Six = setting(
         (2000.0, 2000.0, 2000.0, 150.0, 150.0, 150.0),
-        "Springs between tool and target.",
+        "Springs between tool and target; about an axis at most 400.",
         unit="N/m, Nm/rad",
         low=0.0,
         high=6000.0,
@@ -55,14 +55,14 @@ class GainSet(Settings):
     damping_ratio: Six = setting((1.0,) * 6, "1 is critical for the apparent mass.", low=0.0, high=3.0)
     clip_low: Six = setting(
         (0.02, 0.02, 0.02, 0.15, 0.15, 0.15),
-        "Longest stretch of the spring that pulls towards negative.",
+        "Longest stretch of the spring that pulls towards negative; along an axis at most 0.1.",
         unit="m, rad",
         low=0.0005,
         high=1.0,
     )
     clip_high: Six = setting(
         (0.02, 0.02, 0.02, 0.15, 0.15, 0.15),
-        "Longest stretch of the spring that pulls towards positive.",
+        "Longest stretch of the spring that pulls towards positive; along an axis at most 0.1.",
         unit="m, rad",
         low=0.0005,
         high=1.0,

@@ -152,15 +152,14 @@ def test_ten_millimetres_along_z_turn_nothing_at_the_pose_where_serl_turns_two_d
     # SERL's adjoint is laid out for (omega, v) and used on (v, omega): at this pose of its first task (roll pi, a
     # little pitch and yaw) each pure step along z also turned the tool by 2.03 degrees.
     ram = Rotation.from_euler("xyz", [np.pi, 0.05, 0.3]).as_quat()
-    tool = Pose(np.array([0.588, -0.033, 0.278]), ram)
     actions = ActionMap(("x", "y", "z", "rx", "ry", "rz"), (0.01,) * 3 + (0.06,) * 3, Q_HOME)
-    for sign in (-1.0, 1.0):
-        action = np.array([0.0, 0.0, sign, 0.0, 0.0, 0.0])
+    for quaternion in (ram, *quaternions(200, np.random.default_rng(SEED + 12))):
+        tool = Pose(np.array([0.588, -0.033, 0.278]), quaternion)
+        action = np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
         target = actions.target(tool, action)
         np.testing.assert_array_equal(se3.rotation_error(target.quaternion, tool.quaternion), np.zeros(3))
+        np.testing.assert_allclose(actions.action(tool, target), action, atol=1e-6)
         np.testing.assert_array_equal(actions.action(tool, target)[3:], np.zeros(3))
-        in_tool = se3.compose(tool, Pose(0.01 * action[:3], IDENTITY.quaternion))
-        np.testing.assert_array_equal(se3.rotation_error(in_tool.quaternion, tool.quaternion), np.zeros(3))
 
 
 def test_rotation_error_is_what_still_has_to_be_turned_in_the_parent_frame():
