@@ -170,6 +170,8 @@ def test_a_finished_campaign_is_kept_and_the_next_begins_anew(tmp_path: Path) ->
     assert campaign(tmp_path, {"a": 1}) == ["a"]
 
 
-def test_a_quick_run_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_quick_run_leaves_nothing_behind_and_takes_up_nothing(tmp_path: Path) -> None:
     assert campaign(tmp_path, {"a": 1, "b": None}, is_quick=True) == ["a"]
     assert list(tmp_path.iterdir()) == []
+    assert campaign(tmp_path, {"a": 1, "b": None}) == ["a"]
+    assert campaign(tmp_path, {"a": 1, "b": 2}, is_quick=True) == ["a", "b"]
