@@ -81,8 +81,8 @@ def main() -> None:
             if word == "end":
                 return True
             if word == "tell":
-                found = meter.errors_ms()._asdict() | {"missed": meter.missed, "scheduling": node.scheduling}
-                sys.stdout.write(json.dumps(found) + "\n")
+                found = meter.errors_ms()._asdict() | {"missed": meter.missed}
+                sys.stdout.write(json.dumps(found | {"scheduling": node.status()["scheduling"]}) + "\n")
                 sys.stdout.flush()
             meter.reset()
         return False
