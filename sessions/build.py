@@ -117,24 +117,24 @@ def local_robot(config: RobotConfig, has_images: bool = False) -> LocalRobot:
     )
 
 
-def graph(config: RobotConfig, is_realtime: bool) -> Graph:
+def graph(config: RobotConfig, is_realtime: bool, is_direct: bool = False) -> Graph:
     from robot.nodes.base import Graph
 
     control = config.control
-    return Graph(
-        control.arm, control.base_frame or f"{control.arm}_base", not is_realtime, control.period_s, control.silence_s
-    )
+    frame = control.base_frame or f"{control.arm}_base"
+    return Graph(control.arm, frame, not is_realtime, control.period_s, control.silence_s, is_direct)
 
 
-def node_names(config: RobotConfig) -> list[str]:
-    """Return the names of the node processes of a robot, in the order of starting."""
+def node_names(config: RobotConfig, is_direct: bool = False) -> list[str]:
+    """Return the names of the node processes of a robot, in the order of starting; `is_direct` as in `Graph`."""
     gripper = ["gripper"] if config.gripper.kind != "none" else []
     recorder = ["recorder"] if config.recorder.is_on else []
     cameras = [f"camera_{name}" for name in config.cameras.names]
-    return ["arm", *gripper, *cameras, "teleop", "mux", "reset", *recorder]
+    commanding = [] if is_direct else ["teleop", "mux", "reset"]
+    return ["arm", *gripper, *cameras, *commanding, *recorder]
 
 
-def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path()) -> NudgeNode:
+def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path(), is_direct: bool = False) -> NudgeNode:
     """Return the node of a process of `node_names`; what it writes goes below `run`."""
     from drivers.mujoco_model import FOVY_DEG
     from robot.nodes.arm import ArmNode
@@ -144,7 +144,7 @@ def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path()) 
     from robot.nodes.teleop import TeleopNode
     from robot.nodes.watch import COMING_AND_GOING
 
-    links = graph(config, is_realtime)
+    links = graph(config, is_realtime, is_direct)
     if name == "arm":
         return ArmNode(links, *arm_server(config, is_connected=False), config.safety)
     if name == "teleop":

@@ -20,18 +20,20 @@ def main() -> int:
     parser.add_argument("name")
     parser.add_argument("--config", type=Path, help="robot.yaml of a run (default: all defaults)")
     parser.add_argument("--realtime", action="store_true")
+    parser.add_argument("--direct", action="store_true", help="real time without mux, teleop and reset")
     parser.add_argument("--unconfigured", action="store_true", help="wait for who manages the node's lifecycle")
     # `ros2 launch` adds its own arguments behind --ros-args
     arguments, _ = parser.parse_known_args()
     die_with_parent()
     try:
         config = load(RobotConfig, arguments.config)
-        names = build.node_names(config)
+        is_realtime = arguments.realtime or arguments.direct
+        names = build.node_names(config, arguments.direct)
         if arguments.name not in names:
             sys.stderr.write(f"No node is called {arguments.name!r}.{did_you_mean(arguments.name, names)}\n")
             return 2
         run = arguments.config.parent if arguments.config else Path()
-        build_it = partial(build.node, arguments.name, config, arguments.realtime, run)
+        build_it = partial(build.node, arguments.name, config, is_realtime, run, arguments.direct)
         return run_node(build_it, is_brought_up=not arguments.unconfigured)
     except NudgeError as error:
         sys.stderr.write(f"{arguments.name}: {error}\n")

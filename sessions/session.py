@@ -38,11 +38,11 @@ class Session:
             lines = session.play("record", episodes=20)
     """
 
-    def __init__(self, run: Run, is_realtime: bool) -> None:
-        self._run, self._is_realtime = run, is_realtime
+    def __init__(self, run: Run, is_realtime: bool, is_direct: bool = False) -> None:
+        self._run, self._is_realtime, self._is_direct = run, is_realtime, is_direct
         self._domain: Domain | None = None
         self._children = Processes(run.path / "logs")
-        self.joined = _running_graph(run, is_realtime)
+        self.joined = _running_graph(run, "direct" if is_direct else is_realtime)
         self.go_on = ""
         """Verb that goes on after a failure; empty for that of the phase."""
 
@@ -55,8 +55,9 @@ class Session:
         self._domain = Domain()
         self._children.environment = self._domain.environment
         try:
-            for name in build.node_names(self._run.config):
-                self._start(name, "sessions.node", name, "--config", str(self._run.robot_file.resolve()))
+            direct = ["--direct"] if self._is_direct else []
+            for name in build.node_names(self._run.config, self._is_direct):
+                self._start(name, "sessions.node", name, "--config", str(self._run.robot_file.resolve()), *direct)
         except BaseException:
             self.__exit__()
             raise
@@ -190,7 +191,7 @@ def _up_file(run: Run) -> Path:
     return run.path / "up.json"
 
 
-def announce(run: Run, session: Session, is_realtime: bool) -> None:
+def announce(run: Run, session: Session, is_realtime: bool | str) -> None:
     """Tell other processes of this run directory that the nodes are up."""
     text = {"pid": os.getpid(), "environment": session.environment, "realtime": is_realtime}
     _up_file(run).write_text(json.dumps(text | {"robot": digest(run.config.control) + digest(run.config.sim)}))
@@ -200,7 +201,7 @@ def withdraw(run: Run) -> None:
     _up_file(run).unlink(missing_ok=True)
 
 
-def _running_graph(run: Run, is_realtime: bool) -> dict[str, str] | None:
+def _running_graph(run: Run, is_realtime: bool | str) -> dict[str, str] | None:
     """Return the environment of a graph that `nudge up` holds for this run, if it is alive."""
     if not _up_file(run).exists():
         return None

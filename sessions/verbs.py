@@ -74,10 +74,16 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 def _up(parser: argparse.ArgumentParser) -> None:
     _run_directory(parser)
     _realtime(parser)
+    parser.add_argument(
+        "--direct",
+        action="store_true",
+        help="no mux, teleop and reset: the arm takes the targets of one program, in real time, through the governor",
+    )
 
 
 def _record(parser: argparse.ArgumentParser) -> None:
-    _up(parser)
+    _run_directory(parser)
+    _realtime(parser)
     _episodes(parser)
 
 
@@ -133,7 +139,7 @@ VERBS: dict[str, Verb] = {
         "sessions.up",
         "start the ROS 2 nodes of a robot and leave them running",
         "Starts every node as its own process and watches them until Ctrl-C.",
-        ("nudge up --realtime",),
+        ("nudge up --realtime", "nudge up --direct"),
         _up,
         has_json=False,
         go_on="nudge up --run {run}",
