@@ -142,7 +142,8 @@ class Campaign:
         period_s = self._run.config.control.period_s
         until_ns = injected_ns + round(1e9 * (HOLD_LIMIT_S + period_s + WATCHED_S))
         time.sleep(max(0.0, (until_ns - time.monotonic_ns()) / 1e9))
-        verdict = judge(watcher.recording(begun_ns - 1_000_000_000), injected_ns, period_s, kind.is_by_target)
+        seen = watcher.recording(begun_ns - 1_000_000_000)
+        verdict = judge(seen, injected_ns, period_s, kind.is_by_target, kind.is_passing)
         why = verdict.why_unsafe
         if not why and kind.mode and watcher.mux_mode != kind.mode:
             why = f"the mux is in mode {watcher.mux_mode}, not {kind.mode}"

@@ -64,7 +64,7 @@ class Cell:
         self._actors = 0
         self._stopped: set[str] = set()
         self._intruder: subprocess.Popen[str] | None = None
-        arm_clock = lambda: time.time_ns() + controls["clock/arm"]  # noqa: E731
+        arm_clock = lambda: time.time_ns() + controls.offset_ns("arm")  # noqa: E731
         self.watcher = Watcher(self._domain.id, run.config.control.arm, arm_clock)
         self.restarts = 0
         """Actors that a person had to start again although they lived."""

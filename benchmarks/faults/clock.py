@@ -12,6 +12,6 @@ def make_steppable(controls: Controls, process: str) -> None:
 
     To be called before anything of the robot is imported: nodes take `time.time_ns` as a default.
     """
-    true_ns, slot = time.time_ns, f"clock/{process}"
-    time.time_ns = lambda: true_ns() + controls[slot]
+    true_ns = time.time_ns
+    time.time_ns = lambda: true_ns() + controls.offset_ns(process)
     time.time = lambda: 1e-9 * time.time_ns()

@@ -19,12 +19,12 @@ ACTION_FAULTS = ("none", "nan", "infinity", "far")
 """What a policy may do to its actions."""
 
 _SLOTS = (
+    "clock/all",
     *(f"clock/{name}" for name in PROCESSES),
     *(f"frames/{name}" for name in CAMERA_NODES),
     "action",
     "role",
     "blocked",
-    "go",
 )
 
 
@@ -47,8 +47,12 @@ class Controls:
     def __setitem__(self, name: str, value: int) -> None:
         self._values[self._index[name]] = value
 
+    def offset_ns(self, process: str) -> int:
+        """Return by how much the wall clock of a process is off: the host's, and its own beside it."""
+        return self["clock/all"] + self[f"clock/{process}"]
+
     def cure(self) -> None:
-        """Take back every fault; stepped clocks stay as they are."""
+        """Take back every fault; a host's clock that was set stays set."""
         for name in _SLOTS:
-            if name.startswith("frames/") or name in ("action", "blocked"):
+            if name not in ("clock/all", "role"):
                 self[name] = 0

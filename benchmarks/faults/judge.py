@@ -59,12 +59,18 @@ class Verdict:
     why_unsafe: str
 
 
-def judge(recording: Recording, injected_ns: int, period_s: float, is_by_target: bool = False) -> Verdict:
+def judge(
+    recording: Recording, injected_ns: int, period_s: float, is_by_target: bool = False, is_passing: bool = False
+) -> Verdict:
     """Return the verdict on an injection at `injected_ns`.
 
     The arm holds when its server neither follows nor homes. With `is_by_target` it also holds when it follows targets
-    that stand: what a refused command does, which is no stop.
+    that stand: what a refused command does, which is no stop. After a fault that `is_passing` a hold may be ended by
+    the next reset, as the mux tells it.
     """
+    is_cut = False
+    if is_passing:
+        recording, is_cut = _until_reset(recording, injected_ns)
     limit_s = HOLD_LIMIT_S + period_s
     limit_ns = injected_ns + round(limit_s * NS)
     held_ns = _held_since(recording, injected_ns)
@@ -79,7 +85,7 @@ def judge(recording: Recording, injected_ns: int, period_s: float, is_by_target:
         why = "the arm went on"
     elif hold_ms > limit_s * 1e3:
         why = f"the arm held after {hold_ms:.0f} ms only"
-    elif poses < FEWEST_POSES:
+    elif poses < FEWEST_POSES and not is_cut:
         why = f"only {poses} poses were seen, so nobody knows"
     elif moved_m > SETTLE_M:
         why = f"the tool went {moved_m * 1e3:.1f} mm after the limit"
@@ -87,6 +93,23 @@ def judge(recording: Recording, injected_ns: int, period_s: float, is_by_target:
         why = f"the tool still moved at {speed * 1e3:.0f} mm/s at the end"
     was_holding = hold_ms is not None and held_ns is not None and held_ns <= injected_ns
     return Verdict(hold_ms, was_holding and not is_by_target, moved_m * 1e3, speed * 1e3, why)
+
+
+def _until_reset(recording: Recording, injected_ns: int) -> tuple[Recording, bool]:
+    """Return what was seen before the mux began a new reset after the injection, and whether it did."""
+    modes = [(at, mode) for at, mode in recording.mux if at >= injected_ns]
+    stopped_ns = next((at for at, mode in modes if mode == "soft_stop"), None)
+    if stopped_ns is None:
+        return recording, False
+    begun_ns = next((at for at, mode in modes if mode == "resetting" and at > stopped_ns), None)
+    if begun_ns is None:
+        return recording, False
+    return Recording(
+        arm=[row for row in recording.arm if row[0] < begun_ns],
+        mux=recording.mux,
+        poses=[sample for sample in recording.poses if sample[0] < begun_ns],
+        targets=[sample for sample in recording.targets if sample[0] < begun_ns],
+    ), True
 
 
 def _held_since(recording: Recording, injected_ns: int) -> int | None:

@@ -30,6 +30,7 @@ class Kind:
         activities: what the robot may be at when it happens, see `Cell.bring`.
         words: one of them must occur in the cause that is reported.
         is_by_target: the answer is a refused command, which the arm follows as "stay where you are".
+        is_passing: over as soon as it is done, so that the next reset after the hold is in order.
         is_quick: belongs to the short campaign.
         phase: of the actor that it needs.
         mode: in which the mux must be afterwards; empty for any that does not move the arm.
@@ -40,6 +41,7 @@ class Kind:
     activities: tuple[str, ...]
     words: tuple[str, ...]
     is_by_target: bool = False
+    is_passing: bool = False
     is_quick: bool = False
     phase: str = "weave"
     mode: str = ""
@@ -63,14 +65,13 @@ def _spoil(slot: str, value: int) -> Inject:
     return inject
 
 
-def _step_clock(names: tuple[str, ...]) -> Inject:
+def _step_clock(name: str) -> Inject:
     def inject(cell: Cell, rng: random.Random) -> int:
-        step_ns = round(1e9 * rng.choice(STEPS_S))
-        # back to the true time where it was off, so that the steps do not add up
-        offsets = {name: 0 if cell.controls[f"clock/{name}"] else step_ns for name in names}
+        slot, step_ns = f"clock/{name}", round(1e9 * rng.choice(STEPS_S))
+        # a host's clock stays off; back to the true time the next time, so that steps do not add up
+        offset_ns = 0 if cell.controls[slot] else step_ns
         now_ns = time.monotonic_ns()
-        for name, offset_ns in offsets.items():
-            cell.controls[f"clock/{name}"] = offset_ns
+        cell.controls[slot] = offset_ns
         return now_ns
 
     return inject
@@ -135,8 +136,8 @@ def _kinds() -> list[Kind]:
         kinds.append(Kind(f"action_{fault}", inject, ("policy",), words, is_by_target=True, is_quick=fault == "nan"))
     for name in CLOCKED:
         words = ("clock", "future", name.removeprefix("camera_"))
-        kinds.append(Kind(f"clock_{name}", _step_clock((name,)), MOTION, words))
-    kinds.append(Kind("clock_all", _step_clock(PROCESSES), MOTION, ("clock",), is_quick=True))
+        kinds.append(Kind(f"clock_{name}", _step_clock(name), MOTION, words, is_passing=True))
+    kinds.append(Kind("clock_all", _step_clock("all"), MOTION, ("clock",), is_quick=True, is_passing=True))
     for row in ("target_pose", "policy/target_pose", "teleop/twist", "reset/target_pose"):
         activities = ("resetting",) if row.startswith("reset") else ("human",) if row.startswith("teleop") else ANY
         name = f"source_{row.replace('/', '_')}"

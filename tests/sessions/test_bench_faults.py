@@ -35,8 +35,8 @@ def recording(held_ms: float | None, stops_ms: float, told_ms: float | None = No
     return Recording(arm=arm, poses=poses, targets=targets)
 
 
-def verdict(seen: Recording, is_by_target: bool = False) -> Verdict:
-    return judge(seen, INJECTED, PERIOD_S, is_by_target)
+def verdict(seen: Recording, is_by_target: bool = False, is_passing: bool = False) -> Verdict:
+    return judge(seen, INJECTED, PERIOD_S, is_by_target, is_passing)
 
 
 def test_a_hold_in_time_and_at_rest_is_safe() -> None:
@@ -95,6 +95,18 @@ def test_a_refused_command_holds_by_its_target() -> None:
     found = verdict(seen, is_by_target=True)
     assert found.hold_ms == pytest.approx(200)
     assert found.why_unsafe == ""
+
+
+def test_after_a_passing_fault_the_hold_may_end_with_the_next_reset() -> None:
+    seen = recording(held_ms=100, stops_ms=100)
+    seen.mux = [(900 * MS, "policy"), (INJECTED + 90 * MS, "soft_stop"), (INJECTED + 400 * MS, "resetting")]
+    seen.arm.append((INJECTED + 410 * MS, "homing", 0))
+    assert verdict(seen).hold_ms is None
+    found = verdict(seen, is_passing=True)
+    assert found.hold_ms == pytest.approx(100)
+    assert found.why_unsafe == ""
+    seen.mux = [(900 * MS, "policy"), (INJECTED + 400 * MS, "resetting")]
+    assert verdict(seen, is_passing=True).hold_ms is None, "nothing was stopped"
 
 
 def test_a_plan_repeats_and_holds_every_fault_equally_often() -> None:
