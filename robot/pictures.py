@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 ENCODING = "rgb8"
-BLANK = "blank"
-"""Digest of every picture that shows nothing, so that such pictures count as one that is repeated."""
 BLANK_CONTRAST = 2.0
 """Grey levels of standard deviation below which there is no scene in a picture, only a sensor's noise."""
 _STRIDE = 4
@@ -32,7 +30,5 @@ def is_blank(picture: NDArray[np.uint8]) -> bool:
 
 
 def digest(picture: NDArray[np.uint8]) -> str:
-    """Return a text that is the same for equal pictures and, all but surely, different for others; or `BLANK`."""
-    if is_blank(picture):
-        return BLANK
+    """Return a text that is the same for equal pictures and, all but surely, different for others."""
     return f"{zlib.crc32(np.ascontiguousarray(picture).data):08x}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -12,12 +11,10 @@ from numpy.typing import NDArray
 from rclpy.context import Context
 from std_msgs.msg import Header
 
-from robot import priority
+from robot import pictures, priority
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 
-FLAT = 8
-"""A picture whose darkest and brightest value are no farther apart shows nothing: a covered or a dead camera."""
 NOISE_PICTURES = 16
 
 
@@ -105,8 +102,7 @@ class SimCameraNode(NudgeNode):
                 self._bad += 1
                 return
             image = with_noise(image, self._noise[self._shown % NOISE_PICTURES])
-            digest = f"{zlib.crc32(image.data):08x}"
-            self._pulses.publish(Header(stamp=messages.to_time(stamp_ns), frame_id=digest))
+            self._pulses.publish(Header(stamp=messages.to_time(stamp_ns), frame_id=pictures.digest(image)))
         self._shown += 1
         self._policy_image.publish(messages.from_image(image, stamp_ns, self._frame))
         if self._raw.get_subscription_count() + self._info.get_subscription_count() > 0:
@@ -124,4 +120,4 @@ def with_noise(image: NDArray[np.uint8], noise: NDArray[np.int8]) -> NDArray[np.
 def _is_picture(image: NDArray[np.uint8], size: int) -> bool:
     if image.shape != (size, size, 3) or image.dtype != np.uint8:
         return False
-    return int(image.max()) - int(image.min()) > FLAT
+    return not pictures.is_blank(image)

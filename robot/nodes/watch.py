@@ -50,6 +50,7 @@ class Watch:
         self._clock = ClockWatch()
         self._step = (-NANOSECONDS, 0.0)
         self._last_ns = 0
+        self._was_late = False
         self._arm = ("", "")
         self._pose = StreamHealth("the arm's pose", safety.state_max_age_s)
         self._wrench = StreamHealth("the arm's wrench", safety.state_max_age_s, safety.frozen_after_s)
@@ -109,11 +110,12 @@ class Watch:
         if step_s:
             self._step = monotonic_ns, step_s
         late_ns, self._last_ns = monotonic_ns - self._last_ns, monotonic_ns
+        was_late, self._was_late = self._was_late, late_ns > to_ns(LATE_S)
         found: Blockers = {}
         if monotonic_ns - self._step[0] < to_ns(SHOWN_S):
             found["clock"] = Event.CLOCK_STEPPED, f"the clock was set by {self._step[1]:+.3f} s"
-        if late_ns > to_ns(LATE_S) and not found:
-            return self._blockers
+        if self._was_late and not was_late and not found:
+            return self._blockers  # once: a watch that is always late must judge all the same
         for row in self._senders:
             if sentence := self.doubled(row):
                 found[row] = Event.TWO_SOURCES, sentence
