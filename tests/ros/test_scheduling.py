@@ -1,0 +1,73 @@
+"""In real time the arm's process has real-time priorities, renderers and learner stand back; in lockstep none does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from robot import priority
+from sessions.domain import Domain
+from sessions.processes import Processes
+
+pytestmark = pytest.mark.ros
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 40.0
+
+
+def levels(pid: int) -> set[int]:
+    """Return the SCHED_FIFO levels of a process' threads; 0 for ordinary ones."""
+    found = set()
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            found.add(os.sched_getparam(int(thread)).sched_priority)
+        except ProcessLookupError:
+            continue
+    return found
+
+
+def becomes(is_true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not is_true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., int]:
+    """Start a node in a domain of its own; gives its process id."""
+    with Domain() as domain, Processes(tmp_path / "logs", domain.environment) as processes:
+        yield lambda name, *options: processes.start(name, "sessions.node", name, *options).process.pid
+
+
+@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no real-time priorities for this account")
+def test_control_and_executor_of_the_arm_are_raised_and_what_they_start_is_not(start: Callable[..., int]) -> None:
+    pid = start("arm", "--realtime")
+    assert becomes(lambda: levels(pid) == {0, priority.LEVEL_EXECUTOR, priority.LEVEL})
+    assert os.sched_getparam(pid).sched_priority == priority.LEVEL_EXECUTOR
+
+
+def test_in_lockstep_nothing_is_raised(start: Callable[..., int]) -> None:
+    pid = start("arm")
+    assert becomes(lambda: len(os.listdir(f"/proc/{pid}/task")) > 5)  # it is up: the middleware has its threads
+    assert levels(pid) == {0}
+
+
+def test_a_renderer_stands_back(start: Callable[..., int]) -> None:
+    pid = start("camera_front", "--realtime")
+    assert becomes(lambda: os.getpriority(os.PRIO_PROCESS, pid) == priority.NICE_RENDERER)
+
+
+@pytest.mark.parametrize(("options", "nice"), [(("--realtime",), priority.NICE_LEARNER), ((), 0)])
+def test_the_learner_stands_back_in_real_time(options: tuple[str, ...], nice: int, tmp_path: Path) -> None:
+    code = "import os; from sessions.learner import main; main(); print(os.getpriority(os.PRIO_PROCESS, 0))"
+    words = [sys.executable, "-c", code, "--run", str(tmp_path), *options]
+    result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.stdout.split() == [str(max(nice, os.getpriority(os.PRIO_PROCESS, 0)))], result.stderr
