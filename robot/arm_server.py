@@ -163,10 +163,8 @@ class ArmServer:
         self._readings.forget()
         if self._mode is ArmMode.FAULT:
             return
-        if self._mode is ArmMode.STOP:
-            self._begin_hold(dynamics, self._cause, ArmMode.STOP)
-        else:
-            self._begin_hold(dynamics, "settled")
+        is_stopped = self._mode is ArmMode.STOP
+        self._begin_hold(dynamics, self._cause if is_stopped else "settled", self._mode if is_stopped else ArmMode.HOLD)
         self.law.reset()
 
     def reset_fault(self) -> None:

@@ -185,6 +185,14 @@ def test_a_policy_that_repeats_itself_or_rushes_is_refused():
     ]
 
 
+def test_each_sender_has_an_order_of_its_own():
+    mux = _mux()
+    mux.decide(*_with(None, 50))
+    mux.handle(Event.RESET_BEGIN)
+    reasons = [mux.forward_reset(_at(ms)[0], _at(60)[1]).reasons for ms in (20, 20, 40)]
+    assert reasons == [Reason.NONE, Reason.REPLAYED, Reason.NONE]
+
+
 def test_a_flood_of_commands_gets_no_more_through_than_the_limit():
     mux = _mux()
     commands = [
