@@ -116,7 +116,7 @@ class ArmNode(NudgeNode):
     def halt(self) -> None:
         self._control.do(lambda: self._server.hold("the arm node was deactivated"))
         self._is_commanded = False
-        self._publish_status()
+        self._outputs.tell_status(self._control.look_now())
 
     def teardown(self) -> None:
         self._control.end()
