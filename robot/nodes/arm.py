@@ -131,13 +131,12 @@ class ArmNode(NudgeNode):
             self._is_commanded = True
             self._advance(self.graph.period_s)
         elif self.graph.is_direct or self._mux_mode in _MOVING:
-            at_ns = stamp_ns - self._thread.offset_ns
-            self._thread.post(lambda: self._accept(target, at_ns))
+            self._thread.post(lambda: self._accept(target, stamp_ns))
         else:
             self._early = target, stamp_ns  # it may have overtaken the word that the mux begins to move
 
     def _accept(self, target: Pose, stamp_ns: int) -> None:
-        refused = self._server.accept(target, stamp_ns)
+        refused = (self._server if self._thread is None else self._thread).accept(target, stamp_ns)
         if refused:
             self._targets.refuse(refused.sentence())
 

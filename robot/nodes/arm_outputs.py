@@ -23,7 +23,6 @@ class ArmOutputs:
         self._graph, self._more = node.graph, more
         self._outputs = {name: node.publisher(name) for name in (*_STATES, *(_OF_WORLD if has_world else ()))}
         self._said = ("", "")
-        self._executed_ns = 0
         self.any: Any = self._outputs["arm/status"]
 
     def publish(self, look: Look) -> None:
@@ -37,9 +36,7 @@ class ArmOutputs:
         publish("external_wrench", messages.from_wrench(now.wrench, stamp_ns, frame))
         publish("joint_states", messages.from_joints(now.q, now.dq, now.tau, stamp_ns, frame, self._graph.joint_names))
         publish("current_twist", messages.from_twist(now.twist, stamp_ns, frame))
-        followed_ns, at_ns = look.executed
-        if not self._graph.is_lockstep and followed_ns != self._executed_ns:
-            self._executed_ns = followed_ns
+        for followed_ns, at_ns in look.executed:
             publish("arm/executed", messages.from_named({"taken_s": 1e-9 * (at_ns - followed_ns)}, followed_ns))
         if self._said != (look.mode, look.cause):
             self.tell_status(look)

@@ -13,6 +13,7 @@ from robot.arm_server import ArmServer, ArmSnapshot
 from robot.clock import NANOSECONDS, read_clocks, to_ns
 from robot.errors import RobotError
 from robot.interfaces import World
+from robot.safety import Reason
 from robot.se3 import Pose
 from robot.timing import PeriodMeter
 from robot.topics import topic
@@ -30,7 +31,8 @@ class Look(NamedTuple):
     Attributes:
         stamp_ns: of the measurements, by the node's clock.
         mode, cause, since_ns: of the arm server; since when, by the node's clock.
-        executed: stamp of the newest target that was followed, and of the first tick that did, by the node's clock.
+        executed: of each target that was followed for the first time since the last look (real time), its stamp and
+            when the tick that did so had written its torque, by the node's clock.
     """
 
     arm: ArmSnapshot
@@ -40,7 +42,7 @@ class Look(NamedTuple):
     mode: str
     cause: str
     since_ns: int
-    executed: tuple[int, int]
+    executed: tuple[tuple[int, int], ...] = ()
 
 
 class Control:
@@ -73,10 +75,8 @@ class Control:
         server, world, offset_ns = self.server, self._world, self.offset_ns
         now = server.snapshot()
         socket, truth = (None, None) if world is None else (world.tracked_pose(), world.truth())
-        followed_ns, at_ns = server.executed
-        executed = (followed_ns + offset_ns, at_ns + offset_ns) if followed_ns else (0, 0)
         since_ns = server.mode_since_ns + offset_ns
-        return Look(now, socket, truth, now.stamp_ns + offset_ns, server.mode, server.cause, since_ns, executed)
+        return Look(now, socket, truth, now.stamp_ns + offset_ns, server.mode, server.cause, since_ns)
 
     def look_now(self) -> Look:
         """As `look`, between two ticks, after all that was asked for before."""
@@ -117,6 +117,9 @@ class ControlThread(Control):
         self._ticks_a_look = max(1, round(NANOSECONDS / (topic("joint_states").rate_hz * self._step_ns)))
         self._ticks = 0
         self._was_homing = False
+        self._accepted = 0, 0
+        self._followed_ns = 0
+        self._executed: list[tuple[int, int]] = []
         self._last_error = ""
         self._asked: deque[Callable[[], Any]] = deque()
         self._ending = threading.Event()
@@ -162,6 +165,12 @@ class ControlThread(Control):
     def post(self, action: Callable[[], Any]) -> None:
         self._asked.append(action)
 
+    def accept(self, target: Pose, stamp_ns: int) -> Reason:
+        """As `ArmServer.accept`, with a stamp by the node's clock; to be posted."""
+        at_ns = stamp_ns - self.offset_ns
+        self._accepted = at_ns, stamp_ns
+        return self.server.accept(target, at_ns)
+
     def home(self, seed: int) -> None:
         """Begin to home; `on_homed` tells how it ended. Raises what `ArmServer.start_home` does."""
 
@@ -204,6 +213,11 @@ class ControlThread(Control):
         if now_ns > until_ns:
             server.hold(self.why_not)
         server.tick()
+        followed_ns = server.executed[0]
+        if followed_ns != self._followed_ns:
+            self._followed_ns = followed_ns
+            if followed_ns == self._accepted[0]:  # under the very stamp that it came with: that names the decision
+                self._executed.append((self._accepted[1], self._wall()))
         if self._was_homing and not server.is_homing:
             self._on_homed(server.cause)
         self._was_homing = server.is_homing
@@ -216,7 +230,8 @@ class ControlThread(Control):
         # anchored at every look: the arm's clock and the host's drift apart, and dropped ticks are lost time
         wall_ns, monotonic_ns = read_clocks(self._wall)
         self.offset_ns = wall_ns - (monotonic_ns - deadline_ns) - look.arm.stamp_ns
-        self.newest = look._replace(stamp_ns=look.arm.stamp_ns + self.offset_ns)
+        self.newest = look._replace(stamp_ns=look.arm.stamp_ns + self.offset_ns, executed=tuple(self._executed))
+        self._executed.clear()
         self._on_look()
 
     def _fail(self, error: Exception) -> None:

@@ -149,12 +149,12 @@ class MuxNode(NudgeNode):
         self._expire_person(situation.now_ns)
         output = self._mux.decide(self._command(row["policy"]), self._human(row, situation.now_ns), situation)
         stamp_ns = messages.stamp_of(row["policy"]) if is_tick else situation.now_ns
-        self._send(output, situation, stamp_ns)
+        commanded_ns = self._send(output, situation, stamp_ns)
         if is_tick:
             buttons = (int(output.source), int(output.reasons))
             self._intervention.publish(messages.from_axes(output.executed, buttons, stamp_ns))
             if self._watch is not None:
-                times = {"received_s": situation.now_ns - stamp_ns, "commanded_s": self.now_ns() - stamp_ns}
+                times = {"received_s": situation.now_ns - stamp_ns, "commanded_s": commanded_ns - stamp_ns}
                 self._timing.publish(messages.from_named({k: 1e-9 * v for k, v in times.items()}, stamp_ns))
 
     def _forward_reset(self, row: dict[str, Any]) -> None:
@@ -163,11 +163,15 @@ class MuxNode(NudgeNode):
         command = self._command(row["reset"])
         self._send(self._mux.forward_reset(command, situation), situation, command.stamp_ns)
 
-    def _send(self, output: MuxOutput, situation: Situation, stamp_ns: int) -> None:
+    def _send(self, output: MuxOutput, situation: Situation, stamp_ns: int) -> int:
+        """Publish what the arm shall do; returns when, in real time [ns]."""
         self._tell()  # first, because the arm follows only who says that it moves it
         # a refused command means: hold where you are
         target = output.target or situation.T_base_tool
-        self._target.publish(messages.from_pose(target, stamp_ns, self.graph.base_frame))
+        message = messages.from_pose(target, stamp_ns, self.graph.base_frame)
+        now_ns = 0 if self.graph.is_lockstep else self.now_ns()
+        self._target.publish(message)
+        return now_ns
 
     def _situation(self, row: dict[str, Any]) -> Situation:
         pose = row["pose"]

@@ -41,6 +41,10 @@ COMMANDS = frozenset(
 """Rows that are taken reliably in real time too; states and images are best effort, the newest counts."""
 
 
+EACH_COUNTS = frozenset({"mux/timing", "arm/executed"})
+"""Rows that tell of one command each, of several at once."""
+
+
 def subscription_qos(row: Topic, is_lockstep: bool, is_late: bool = True) -> QoSProfile:
     """Return the profile to take `row` with; `is_late` asks for the last sample of a latched row as well.
 
@@ -48,7 +52,7 @@ def subscription_qos(row: Topic, is_lockstep: bool, is_late: bool = True) -> QoS
     """
     is_reliable = is_lockstep or row.is_latched or row.name in COMMANDS
     # a latched row may have several publishers; each one's last sample counts
-    depth = LOCKSTEP_DEPTH if is_lockstep or row.is_latched else 1
+    depth = LOCKSTEP_DEPTH if is_lockstep or row.is_latched or row.name in EACH_COUNTS else 1
     return QoSProfile(
         depth=SHARED_DEPTH if row.publisher == "every node" else depth,
         reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,

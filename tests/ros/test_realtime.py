@@ -1,0 +1,87 @@
+"""Sessions in real time: every step's path is stamped and reported; without a learner the arm holds at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import DEADLINE_S, SMALL, Nudge, wait_until
+
+from robot.store import StoreReader, check
+from robot.timing import LATE
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def _lines(run: Path, metric: str) -> list[dict]:
+    path = run / "metrics" / f"{metric}.jsonl"
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def test_a_recording_in_real_time_tells_when_each_part_of_a_step_happened(nudge: Nudge, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    status, output = nudge.run("record", "--realtime", "--run", str(run), "--episodes", "1", "--json")
+    assert status == 0, output
+    result = json.loads(output.splitlines()[-1])
+    assert check(run / "demos.zarr") == []
+    reader = StoreReader.open(run / "demos.zarr")
+    episode = reader.episode(len(reader) - 1)
+
+    known = episode.timing_ns[:, :LATE]
+    told = np.all(known > 0, axis=1)
+    assert told.mean() > 0.5, "mux and arm told of few steps"
+    assert np.all(np.diff(known[told], axis=1) >= 0), "captured, observed, decided, commanded, executed: in this order"
+    assert np.all(known[:, 1] >= episode.stamp_ns)
+    for stream in episode.stream_stamps_ns.values():
+        assert np.all(known[:, 0] <= stream)
+    # the clock is the host's, and no simulation runs ahead of it: nothing is older than a second, nothing instant
+    ages_s = (known[told][:, 4] - known[told][:, 0]) * 1e-9
+    assert np.all((ages_s > 1e-4) & (ages_s < 1.0))
+    # the period is kept on the whole, whatever single ticks did
+    assert np.median(np.diff(episode.stamp_ns)) == pytest.approx(1e8, rel=0.2)
+
+    lines = _lines(run, "timing")  # one an episode; a busy machine may stop one, which is then played again
+    assert [(line["phase"], line["index"], line["clock"]) for line in lines] == [("record", 0, "real time")] * len(
+        reader
+    )
+    assert [line["steps"] for line in lines] == [reader.episode(i).length for i in range(len(reader))]
+    assert result["missed_deadlines"] == sum(line["missed_deadlines"] for line in lines)
+    assert result["capture_to_executed_p99_ms"] <= max(line["capture_to_executed_ms"]["max"] for line in lines)
+    report = (run / "report.html").read_text()
+    assert "<td >capture to executed</td>" in report
+    assert "Stops and their causes" in report
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_without_its_learner_the_actor_ends_the_episode_and_says_how_to_go_on(
+    nudge: Nudge, tmp_path: Path, number: signal.Signals
+) -> None:
+    run = tmp_path / "run"
+    # a learner that has nothing to learn: its life is what counts
+    assert nudge.run("record", "--run", str(run), *SMALL, "training.total_steps=100000")[0] == 0
+    assert nudge.run("pretrain", "--run", str(run))[0] == 0
+    session = nudge.start("finetune", "--realtime", "--run", str(run))
+    wait_until(lambda: len(_lines(run, "timing")) > len(_lines(run, "stops")), "an episode of finetuning")
+    learner = nudge.child(session, "sessions.learner")
+    journal = run / "online.zarr" / "journal" / "episode"
+    wait_until(lambda: journal.exists() and journal.stat().st_size > 500_000, "some steps of the next one")
+    os.kill(learner, number)
+    output, _ = session.communicate(timeout=DEADLINE_S)
+    assert session.returncode == 1
+    assert "learner" in output
+    assert f"nudge finetune --resume --run {run}" in output
+    assert not journal.exists(), "the episode was not committed"
+    reader = StoreReader.open(run / "online.zarr")
+    last = reader.episode(len(reader) - 1)
+    assert (last.is_aborted, last.has_final) == (True, True)
+    stops = [line for line in _lines(run, "stops") if line["event"] == "learner_lost"]
+    assert [(line["phase"], line["episode"], line["step"]) for line in stops] == [
+        ("finetune", last.index, last.length),
+    ]
+    assert f"process {learner}" in stops[0]["cause"]
+    assert stops[0]["cause"] in (run / "report.html").read_text()
