@@ -14,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, Reliabilit
 from robot.errors import ConfigError
 from robot.nodes.base import NudgeNode
 from robot.nodes.messages import message_class
-from robot.nodes.qos import COMMANDS, publisher_qos, subscription_qos
+from robot.nodes.qos import COMMANDS, EACH_COUNTS, publisher_qos, subscription_qos
 from robot.topics import _ROWS, TOPICS, Topic, topic
 from sessions import build
 from sessions.config import load
@@ -111,7 +111,7 @@ def test_in_real_time_the_newest_counts_and_commands_are_not_lost(row: Topic):
     taken = subscription_qos(row, False)
     is_certain = row.name in COMMANDS or row.is_latched
     assert (taken.reliability == ReliabilityPolicy.RELIABLE) == is_certain
-    assert taken.depth == 1 or row.is_latched or row.publisher == "every node"
+    assert taken.depth == 1 or row.is_latched or row.publisher == "every node" or row.name in EACH_COUNTS
     assert publisher_qos(row, False).depth == 1
 
 
