@@ -17,7 +17,8 @@ TEXT = ("Makefile", "Dockerfile", "pyproject.toml", "constraints.txt", "docker-c
 ONLY_IN = {
     # the benchmark of faults stands beside the robot like a person or a foreign program
     "rclpy": lambda path: (
-        path.parts[:2] in (("robot", "nodes"), ("benchmarks", "faults")) or path.match("drivers/ros_*")
+        path.parts[:2] in (("robot", "nodes"), ("benchmarks", "faults"), ("benchmarks", "fuzz"))
+        or path.match("drivers/ros_*")
     ),
     "wandb": lambda path: path == Path("policies/mirror.py"),
     "pickle": lambda path: False,
