@@ -1,4 +1,4 @@
-"""`actor_miss_rate`, `capture_to_command_p99_ms`: a policy at 20 Hz over the whole graph in real time."""
+"""`actor_miss_rate`, `capture_to_command_p99_ms`, `stopped_episodes`: a policy at 20 Hz over the whole graph in real time."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ AGE_LIMIT_MS = 60.0
 
 
 def measure(folder: Path, steps: int, has_cameras: bool) -> list[dict[str, Any]]:
-    """Return the metrics of at least `steps` steps of the base policy, with two cameras of 128 x 128 or with none.
+    """Return the metrics of `steps` steps of the base policy, with two cameras of 128 x 128 or with none.
 
-    The policy is hardly trained, so that it moves, and seldom ends an episode by success.
+    The policy is hardly trained, so that it moves, and seldom ends an episode by success. An episode that a safety
+    rule stopped has fewer steps, and is a failure of its own: nothing but lateness stops one here.
     """
     length = min(steps, EPISODE_STEPS)
     settings = [f"control.period_s={PERIOD_S}", f"task.max_steps={length}", "bc.updates=60"]
@@ -31,7 +32,7 @@ def measure(folder: Path, steps: int, has_cameras: bool) -> list[dict[str, Any]]
     run.save_config()
     prepare_finetuning(run)
     with Session(run, is_realtime=True) as session:
-        session.play("evaluate_base", math.ceil(steps / length))
+        episodes = session.play("evaluate_base", math.ceil(steps / length))
     times = StepTimes.read(run.store("eval_base"))
     found = times.line()
     age, executed = found["capture_to_command_ms"], found["capture_to_executed_ms"]
@@ -49,4 +50,5 @@ def measure(folder: Path, steps: int, has_cameras: bool) -> list[dict[str, Any]]
     return [
         one("actor_miss_rate", times.missed_share, "", MISS_LIMIT),
         one("capture_to_command_p99_ms", age["p99"], "ms", AGE_LIMIT_MS),
+        one("stopped_episodes", sum(bool(episode["aborted"]) for episode in episodes), "", 0.0),
     ]
