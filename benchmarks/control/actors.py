@@ -1,4 +1,4 @@
-"""`actor_miss_rate`, `capture_to_command_p99_ms`, `stopped_episodes`: a policy at 20 Hz over the whole graph in real time."""
+"""`actor_miss_rate`, `capture_to_command_p99_ms`, `stopped_episodes`: a policy at 20 Hz over the graph in real time."""
 
 from __future__ import annotations
 
