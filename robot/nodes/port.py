@@ -278,17 +278,14 @@ class RosRobot(NudgeNode):
         )
 
     def _own_stop(self) -> Stop | None:
-        """What the actor itself sees at a tick in real time: no learner, spoilt or old streams, a silent mux."""
-        if self.graph.is_lockstep:
-            return None
-        for event, cause in (
-            ("learner_lost", self.guard()),
-            ("sensor_spoilt", self._pictures.problem),
-            ("sensor_stale", self._ticks.problem(streams.age_limits_s(self._cameras))),
-        ):
+        """What the actor itself sees at a tick: no learner, spoilt or old streams, a silent mux (real time)."""
+        seen = {"sensor_stale": self._ticks.problem(streams.age_limits_s(self._cameras))}
+        if not self.graph.is_lockstep:
+            seen = {"learner_lost": self.guard(), "sensor_spoilt": self._pictures.problem} | seen
+        for event, cause in seen.items():
             if cause:
                 return self._mux.seen(event, cause)
-        return self._mux.silence
+        return None if self.graph.is_lockstep else self._mux.silence
 
     def _not_ready(self) -> list[str]:
         return self.absent() + [f"node {name}" for name in self._nodes if name not in self._ready_nodes]

@@ -61,6 +61,7 @@ class LockstepTicks:
         self._row: dict[str, Any] = {}
         self._answer: Any = None
         self._stamp_ns = 0
+        self._ahead_ns = 0
 
     def take(self, name: str, message: Any) -> None:
         row = self._streams.put(name, messages.stamp_of(message), message)
@@ -82,6 +83,7 @@ class LockstepTicks:
         late = lambda: f"missing at this tick: {', '.join(missing(settled_ns))}"  # noqa: E731
         wait(self._turn, is_there, ANSWER_TIMEOUT_S, late)
         row, self._row = self._row, {}
+        self._ahead_ns = 0
         self._stamp_ns = messages.stamp_of(row["pose"])
         return Tick(row, self._stamp_ns)
 
@@ -92,7 +94,9 @@ class LockstepTicks:
 
     def next(self) -> Tick:
         """Return the tick that ends the period of the decision."""
-        tick = self.first(self._stamp_ns + self._period_ns)
+        due_ns = self._stamp_ns + self._period_ns
+        tick = self.first(due_ns)
+        self._ahead_ns = tick.stamp_ns - due_ns
         wait(self._turn, lambda: self._answer is not None, ANSWER_TIMEOUT_S, lambda: "missing: intervention or joy")
         return Tick(tick.row, tick.stamp_ns, answer=self._answer)
 
@@ -100,8 +104,10 @@ class LockstepTicks:
         return self._stamp_ns
 
     def problem(self, limits_s: dict[str, float]) -> str:
-        """In lockstep all samples are of the tick."""
-        return ""
+        """All samples are of the tick; but an arm that was left alone for too long has gone on by itself."""
+        if not self._ahead_ns:
+            return ""
+        return f"The session stood still for so long that the arm went on by {self._ahead_ns * 1e-9:.3f} s and held."
 
 
 class RealTimeTicks:

@@ -160,6 +160,24 @@ def test_in_lockstep_a_tick_is_there_when_all_streams_and_the_answer_are_of_its_
     assert robot.decide() == 200 * MS
 
 
+def test_in_lockstep_an_arm_that_went_on_by_itself_is_noticed():
+    line = Line()
+    robot = LockstepTicks(("pose",), 0.1, line.turn)
+    send(line, robot, {"pose": 100 * MS})
+    robot.first(0)
+    robot.decide()
+    send(line, robot, {"pose": 200 * MS, "intervention": 100 * MS, "joy": 100 * MS})
+    robot.next()
+    assert robot.problem({}) == ""
+    robot.decide()
+    send(line, robot, {"pose": 350 * MS, "intervention": 200 * MS, "joy": 200 * MS})
+    robot.next()
+    assert robot.problem({}).endswith("the arm went on by 0.050 s and held.")
+    send(line, robot, {"pose": 900 * MS})
+    robot.first(0)
+    assert robot.problem({}) == ""
+
+
 def test_in_lockstep_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ticks, "ANSWER_TIMEOUT_S", 0.01)
     line = Line()
