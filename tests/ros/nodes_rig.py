@@ -182,7 +182,8 @@ class Rig:
         for known, stop, thread in self._stops:
             if known is node:
                 stop.set()
-                thread.join(5.0)
+                thread.join(DEADLINE_S)
+                assert not thread.is_alive(), f"{node.get_name()} does not come back from its executor"
 
     def arm(
         self,
