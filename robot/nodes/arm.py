@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from rclpy.context import Context
-from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from robot import priority
@@ -20,13 +20,14 @@ from robot.mode import MOVING, Mode
 from robot.nodes.arm_outputs import ArmOutputs
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.control import Control, ControlThread
+from robot.nodes.jobs import Jobs
 from robot.nodes.targets import Targets
 from robot.safety import Governor, SafetyConfig
 from robot.se3 import Pose
 from robot.topics import topic
 
 HOMING_LIMIT_S = 30.0
-"""Simulated time after which homing in lockstep counts as failed."""
+"""Time after which homing has failed; simulated time in lockstep."""
 GRACE_S = 0.2
 """The mux' word that it is resetting may come later than the call to home: topics and services have no order."""
 FOREVER_NS = 1 << 62
@@ -48,7 +49,6 @@ class ArmNode(NudgeNode):
     once the button is released.
     """
 
-    has_async_services = True
     level = priority.LEVEL_EXECUTOR
 
     def __init__(
@@ -68,15 +68,17 @@ class ArmNode(NudgeNode):
         self._is_pressed = False
         self._is_commanded = False
         self._last_advance = time.monotonic()
-        self._homing: Future[str] | None = None
+        self._has_homed = threading.Event()
+        self._homed_how = ""
+        self._is_told = False
+        self._jobs: Jobs | None = None
         self._mux_mode = ""
         self._grace_until_ns = self._heard_until_ns = 0
         self._early: tuple[Pose, int] | None = None
         self._thread: ControlThread | None = None
         self._control = Control(server, world)
         if not graph.is_lockstep:
-            tick = lambda: self._has_looked.trigger()  # noqa: E731 - made when the node is set up
-            self._thread = ControlThread(server, world, wall, tick, self._on_homed, self.tell)
+            self._thread = ControlThread(server, world, wall, self._wake, self._on_homed, self.tell)
             self._control = self._thread
 
     def setup(self) -> None:
@@ -97,20 +99,21 @@ class ArmNode(NudgeNode):
         governor = Governor(self._safety) if self.graph.is_direct else None
         expiry_s = self._safety.command_expiry_s
         self._targets = Targets(self, self._control, self._outputs.any, self._on_target, governor, expiry_s)
-        self.serve(Trigger, "arm/home", self._on_home)
         self.serve(Trigger, "arm/hold", self._on_hold)
         self.serve(Trigger, "arm/reset_fault", self._on_reset_fault)
         self.every(1.0 / topic("arm/status").rate_hz, self._publish_status)
         if self._thread is None:
+            self.serve(Trigger, "arm/home", self._on_home_at_once)
             self.every(0.1, self._watch_silence)
             return
-        # the control thread looks and wakes the executor to publish: neither waits for the other
-        self._has_looked = self.create_guard_condition(self.guarded(self._on_look))
+        self._jobs = Jobs(self)
+        self._jobs.serve(Trigger, "arm/home", self._on_home)
         self._thread.follow_until_ns = self._thread.home_until_ns = FOREVER_NS if self.graph.is_direct else 0
         self._thread.why_not = "the mux has not been heard"
         self._thread.begin()
 
     def start(self) -> None:
+        self._is_told = False
         self._publish_look()
 
     def halt(self) -> None:
@@ -119,6 +122,9 @@ class ArmNode(NudgeNode):
         self._outputs.tell_status(self._control.look_now())
 
     def teardown(self) -> None:
+        if self._jobs is not None:
+            self._jobs.end()
+            self._jobs = None
         self._control.end()
         self._server.close()
 
@@ -174,32 +180,34 @@ class ArmNode(NudgeNode):
             self._is_commanded = False
             self._publish_look()
 
-    async def _on_home(self, request: Any, response: Any) -> Any:
-        if self._thread is None:
-            self._is_commanded = False
-            self._server.start_home(self._scene_seed)
-            for _ in range(round(HOMING_LIMIT_S / self._server.config.control_step_s)):
-                if not self._server.is_homing:
-                    break
-                self._server.tick()
-            self._publish_look()
-            return self._answer(response, self._server.cause == "homed")
-        if self._homing is not None:
-            raise RobotError("the arm is homing already")
-        if not self.graph.is_direct and time.monotonic_ns() > self._heard_until_ns:
+    def _on_home_at_once(self, request: Any, response: Any) -> Any:
+        """Lockstep: the arm's time passes here."""
+        self._is_commanded = False
+        self._server.start_home(self._scene_seed)
+        for _ in range(round(HOMING_LIMIT_S / self._server.config.control_step_s)):
+            if not self._server.is_homing:
+                break
+            self._server.tick()
+        self._publish_look()
+        return self._answer(response, self._server.cause == "homed")
+
+    def _on_home(self, request: Any, response: Any) -> Any:
+        """Real time: in the thread of the jobs, until homing ends."""
+        thread = self._thread
+        if thread is None or (not self.graph.is_direct and time.monotonic_ns() > self._heard_until_ns):
             raise RobotError("the arm does not home while no mux is heard")
         self._grace_until_ns = time.monotonic_ns() + to_ns(GRACE_S)
-        self._thread.home_until_ns = max(self._thread.home_until_ns, self._grace_until_ns)
-        homing = self._homing = Future(executor=self.executor)
-        try:
-            self._thread.home(self._scene_seed)
-            return self._answer(response, await homing == "homed")
-        finally:
-            self._homing = None
+        thread.home_until_ns = max(thread.home_until_ns, self._grace_until_ns)
+        self._has_homed.clear()
+        thread.home(self._scene_seed)
+        if not self._has_homed.wait(HOMING_LIMIT_S):
+            thread.do(lambda: self._server.hold(f"homing took more than {HOMING_LIMIT_S} s"))
+            self._has_homed.wait(1.0)
+        return self._answer(response, self._homed_how == "homed")
 
     def _on_homed(self, cause: str) -> None:
-        if self._homing is not None:
-            self._homing.set_result(cause)
+        self._homed_how = cause
+        self._has_homed.set()
 
     def _on_hold(self, request: Any, response: Any) -> Any:
         self._control.do(self._server.hold)
@@ -251,7 +259,15 @@ class ArmNode(NudgeNode):
         if isinstance(law, CartesianImpedance):
             self._control.do(lambda: law.use_gains(name))
 
+    def _wake(self) -> None:
+        """Have the newest look published: called by the control thread, so that neither waits for the other."""
+        executor = self.executor
+        if self.is_active and executor is not None and not self._is_told:
+            self._is_told = True
+            executor.create_task(self.guarded(self._on_look))
+
     def _on_look(self) -> None:
+        self._is_told = False
         if self.is_active:
             self._targets.watch()
             self._publish_look()

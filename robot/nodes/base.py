@@ -145,6 +145,10 @@ class NudgeNode(ManagedNode):
         `callback(request, response)` may be async. What it raises becomes the answer, and the node's fault as well
         unless it is an error of ours. A node that is not active refuses.
         """
+        return self.create_service(type_, name, self.answering(callback), callback_group=ReentrantCallbackGroup())
+
+    def answering(self, callback: Any) -> Any:
+        """Wrap the callback of a service as `serve` says."""
 
         def failed(response: Any, error: Exception) -> Any:
             if not isinstance(error, NudgeError):
@@ -166,8 +170,7 @@ class NudgeNode(ManagedNode):
             except Exception as error:  # noqa: BLE001 - as in guarded
                 return failed(response, error)
 
-        chosen = answer_later if inspect.iscoroutinefunction(callback) else answer
-        return self.create_service(type_, name, chosen, callback_group=ReentrantCallbackGroup())
+        return answer_later if inspect.iscoroutinefunction(callback) else answer
 
     def guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         """Wrap a callback: what it raises ends in `on_fault`, never in the executor."""
