@@ -14,7 +14,7 @@ LEVEL_EXECUTOR = 40
 """Of the thread that runs the callbacks of a process with a control thread. An ordinary one would be put aside on a
 busy machine while it holds Python's interpreter lock, and the control thread would wait for it for milliseconds."""
 NICE_LEARNER = 10
-NICE_RENDERER = 5
+"""Of what may wait. Renderers may not: a simulated picture that comes late is old, and stops the arm."""
 SWITCH_INTERVAL_S = 2e-5
 """How long another Python thread of the process may keep a control thread waiting (Python's default: 0.005)."""
 LOWEST, HIGHEST = 1, 99

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rclpy.context import Context
 from std_msgs.msg import Header
 
-from robot import pictures, priority
+from robot import pictures
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 
@@ -36,8 +36,6 @@ class SimCameraNode(NudgeNode):
     twice: so that a picture under a new stamp can be told from a new picture, by the digest in `policy/pulse`. What
     is no picture (wrong size or type, nothing on it) is not published.
     """
-
-    nice = priority.NICE_RENDERER
 
     def __init__(
         self,

@@ -40,8 +40,6 @@ class ManagedNode(LifecycleNode):
 
     level = 0
     """In real time: SCHED_FIFO of the thread that runs its callbacks, where it may be had; 0 is ordinary."""
-    nice = 0
-    """In real time: how far its process stands back for others."""
     scheduling = "Ordinary scheduling."
     """What came of asking for a real-time priority, in a sentence."""
 

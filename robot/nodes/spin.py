@@ -69,14 +69,10 @@ def spin(node: NudgeNode, should_stop: Callable[[], bool]) -> None:
 
 
 def schedule(node: NudgeNode) -> None:
-    """Give the calling thread and process the urgency that `node` asks for in real time; in lockstep none matters."""
-    if node.graph.is_lockstep:
-        return
-    if node.level:
+    """Give the calling thread the urgency that `node` asks for in real time; in lockstep none matters."""
+    if node.level and not node.graph.is_lockstep:
         priority.steady_interpreter()
         node.scheduling = priority.raise_thread(node.level)
-    if node.nice:
-        priority.lower_process(node.nice)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""In real time the arm's process has real-time priorities, renderers and learner stand back; in lockstep none does."""
+"""In real time the arm's process has real-time priorities and the learner stands back; in lockstep neither does."""
 
 from __future__ import annotations
 
@@ -70,11 +70,6 @@ with ros():
 """
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert result.stdout.split(maxsplit=1) == [str(os.SCHED_OTHER), "Ordinary scheduling.\n"], result.stderr
-
-
-def test_a_renderer_stands_back(start: Callable[..., int]) -> None:
-    pid = start("camera_front", "--realtime")
-    assert becomes(lambda: os.getpriority(os.PRIO_PROCESS, pid) == priority.NICE_RENDERER)
 
 
 @pytest.mark.parametrize(("options", "nice"), [(("--realtime",), priority.NICE_LEARNER), ((), 0)])
