@@ -66,10 +66,9 @@ def test_without_its_learner_the_actor_ends_the_episode_and_says_how_to_go_on(
     assert nudge.run("record", "--run", str(run), *SMALL, "training.total_steps=100000")[0] == 0
     assert nudge.run("pretrain", "--run", str(run))[0] == 0
     session = nudge.start("finetune", "--realtime", "--run", str(run))
-    wait_until(lambda: len(_lines(run, "timing")) > len(_lines(run, "stops")), "an episode of finetuning")
     learner = nudge.child(session, "sessions.learner")
     journal = run / "online.zarr" / "journal" / "episode"
-    wait_until(lambda: journal.exists() and journal.stat().st_size > 500_000, "some steps of the next one")
+    wait_until(lambda: journal.exists() and journal.stat().st_size > 500_000, "some steps of an episode")
     os.kill(learner, number)
     output, _ = session.communicate(timeout=DEADLINE_S)
     assert session.returncode == 1
@@ -79,9 +78,9 @@ def test_without_its_learner_the_actor_ends_the_episode_and_says_how_to_go_on(
     reader = StoreReader.open(run / "online.zarr")
     last = reader.episode(len(reader) - 1)
     assert (last.is_aborted, last.has_final) == (True, True)
-    stops = [line for line in _lines(run, "stops") if line["event"] == "learner_lost"]
-    assert [(line["phase"], line["episode"], line["step"]) for line in stops] == [
-        ("finetune", last.index, last.length),
-    ]
-    assert f"process {learner}" in stops[0]["cause"]
+    stops = [line for line in _lines(run, "stops") if f"process {learner}" in line["cause"]]
+    assert stops, "no stop names the learner"
+    # on a busy machine the mux may have stopped the episode for a camera in the same period: then that is its cause
+    of_episodes = [line for line in _lines(run, "stops") if line["episode"] is not None]
+    assert (of_episodes[-1]["episode"], of_episodes[-1]["step"]) == (last.index, last.length)
     assert stops[0]["cause"] in (run / "report.html").read_text()
