@@ -227,3 +227,21 @@ class PathTimes:
     def of(self, decided_ns: int, what: str) -> int:
         """Return when it happened [ns], UNKNOWN_NS where nobody has told."""
         return self._told.get(decided_ns, {}).get(what, UNKNOWN_NS)
+
+
+class Pace:
+    """Which samples of a faster stream to take, so that one is taken about every `period_s`, and always a fresh one.
+
+    The pace becomes the multiple of `sample_s`, the stream's own period, that is nearest to `period_s`.
+    """
+
+    def __init__(self, period_s: float, sample_s: float) -> None:
+        self._least_ns = round((period_s - 0.5 * sample_s) * 1e9)
+        self._last_ns: int | None = None
+
+    def is_due(self, stamp_ns: int) -> bool:
+        """Whether to take the sample of this stamp; so it is when the clock of the stamps was set back."""
+        if self._last_ns is not None and 0 <= stamp_ns - self._last_ns < self._least_ns:
+            return False
+        self._last_ns = stamp_ns
+        return True

@@ -14,6 +14,8 @@ from std_msgs.msg import Header
 from robot import pictures
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
+from robot.timing import Pace
+from robot.topics import topic
 
 NOISE_PICTURES = 16
 
@@ -29,7 +31,7 @@ class Renderer(Protocol):
 
 
 class SimCameraNode(NudgeNode):
-    """Renders `sim/state`: every sample in lockstep, the newest at `rate_hz` in real time.
+    """Renders `sim/state`: every sample in lockstep, at about `rate_hz` in real time.
 
     `color/image_raw` and `color/camera_info` are rendered only while somebody subscribes to them. In real time each
     picture gets the noise of a sensor, one grey level up or down, because a real one never gives the same picture
@@ -53,9 +55,8 @@ class SimCameraNode(NudgeNode):
         self._render = render
         self._fovy_rad = fovy_rad
         self._image_size, self._raw_size = image_size, raw_size
-        self._period_s = 1.0 / rate_hz
+        self._pace = Pace(1.0 / rate_hz, 1.0 / topic("sim/state").rate_hz)
         self._frame = f"{camera}_optical_frame"
-        self._newest: Any = None
         self._shown = self._bad = 0
         rng = np.random.default_rng(0)
         shape = (NOISE_PICTURES, image_size, image_size, 3)
@@ -67,11 +68,6 @@ class SimCameraNode(NudgeNode):
         self._raw = self.publisher("color/image_raw")
         self._info = self.publisher("color/camera_info")
         self.subscribe("sim/state", self._on_state)
-        if not self.graph.is_lockstep:
-            self.every(self._period_s, self._publish_newest)
-
-    def halt(self) -> None:
-        self._newest = None
 
     def teardown(self) -> None:
         self._render.close()
@@ -85,14 +81,11 @@ class SimCameraNode(NudgeNode):
         return {"pictures": str(self._shown), "not published because they showed nothing": str(self._bad)}
 
     def _on_state(self, message: Any) -> None:
-        self._newest = message
-        if self.graph.is_lockstep:
-            self._publish_newest()
+        # at a state, not at a timer: a picture of a state that has waited is older by that
+        if self.graph.is_lockstep or self._pace.is_due(messages.stamp_of(message)):
+            self._publish(message)
 
-    def _publish_newest(self) -> None:
-        if self._newest is None:
-            return
-        message, self._newest = self._newest, None
+    def _publish(self, message: Any) -> None:
         stamp_ns, truth = messages.stamp_of(message), messages.to_named(message)
         image = self._render(truth, self._image_size)
         if self._noise is not None:

@@ -11,6 +11,7 @@ from robot.timing import (
     LATE,
     Deadlines,
     EpisodeClock,
+    Pace,
     PathTimes,
     Percentiles,
     PeriodMeter,
@@ -179,3 +180,16 @@ def test_mux_and_arm_are_matched_with_the_decision_that_they_tell_of():
         times.tell("commanded", (2000 + tick) * MS, 0.001)
     assert times.of(1000 * MS, "commanded") == UNKNOWN_NS
     assert times.of(2000 * MS, "commanded") == 2001 * MS
+
+
+@pytest.mark.parametrize(("rate_hz", "period_ms"), [(30.0, 30), (60.0, 20), (24.0, 40), (100.0, 10), (200.0, 10)])
+def test_a_pace_is_the_nearest_that_a_stream_allows_and_rides_out_its_jitter(rate_hz: float, period_ms: int):
+    pace = Pace(1.0 / rate_hz, 0.01)
+    stamps = [10 * i * MS + (i % 3 - 1) * MS for i in range(1, 1000)]
+    taken = [stamp for stamp in stamps if pace.is_due(stamp)]
+    assert np.mean(np.diff(taken)) == pytest.approx(period_ms * MS, rel=0.01)
+
+
+def test_a_pace_goes_on_after_the_clock_of_the_stamps_was_set_back():
+    pace = Pace(0.03, 0.01)
+    assert [pace.is_due(stamp * MS) for stamp in (5000, 5010, 1000, 1010, 1030)] == [True, False, True, False, True]
