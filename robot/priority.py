@@ -67,7 +67,15 @@ def allowed_level(capabilities: int, limit: int) -> int:
 
 
 def lower_process(nice: int) -> None:
-    """Let this process, all its threads, be no more urgent than `nice` (0 to 19); one that is lower stays so."""
+    """Let this process, all its threads, be no more urgent than `nice` (0 to 19); one that is lower stays so.
+
+    Where the kernel groups processes by session (sched(7), "The autogroup feature"), nice values count within a group
+    only: a process that leads a session of its own, as the children of a session do, lowers its group as well.
+    """
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError), open("/proc/self/autogroup", "r+") as group:
+            if int(group.read().split()[-1]) < nice:
+                group.write(str(nice))
     for thread in os.listdir("/proc/self/task"):
         with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
             if os.getpriority(os.PRIO_PROCESS, int(thread)) < nice:

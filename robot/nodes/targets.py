@@ -21,6 +21,8 @@ from robot.types import Array
 class Targets:
     """Subscribes to the arm's target topics; refuses, with the reason, and counts.
 
+    Posture and wrench move the arm without passing a mux: they are taken in direct mode only.
+
     Args:
         follow: gets a target pose that came from one sender, in the right frame, and its stamp by the node's clock.
         governor: in direct mode, where no mux stands before the arm.
@@ -106,7 +108,14 @@ class Targets:
             self._last_ns,
         )
 
+    def _is_past_the_mux(self, name: str) -> bool:
+        if self._governor is None:
+            self.refuse(f"{name} would move the arm past the mux: it is taken in direct mode only")
+        return self._governor is None
+
     def _on_joint(self, message: Any) -> None:
+        if self._is_past_the_mux("target_joint"):
+            return
         names = dict(zip(message.name, message.position, strict=False))
         values = [names.get(n, np.nan) for n in self._node.graph.joint_names] if names else list(message.position)
         self._tell_law(self._law.set_posture, np.array(values, np.float64))
@@ -115,6 +124,8 @@ class Targets:
         self._tell_law(self._law.set_stiffness, np.array(message.data, np.float64))
 
     def _on_wrench(self, message: Any) -> None:
+        if self._is_past_the_mux("target_wrench"):
+            return
         if message.header.frame_id not in ("", self._node.graph.base_frame):
             self.refuse(f"{Reason.WRONG_FRAME.sentence()}: {message.header.frame_id!r}")
             return

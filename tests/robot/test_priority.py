@@ -111,6 +111,23 @@ go.set()
     assert out.split() == [str(max(10, os.getpriority(os.PRIO_PROCESS, 0)))] * 4
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not group by session")
+@pytest.mark.parametrize(("has_own_session", "group_nice"), [(True, "10"), (False, None)])
+def test_a_process_lowers_the_group_of_its_own_session_and_of_no_other(has_own_session: bool, group_nice: str) -> None:
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from robot import priority
+priority.lower_process(10)
+print(open("/proc/self/autogroup").read().split()[-1])
+"""
+    mine = Path("/proc/self/autogroup").read_text().split()[-1]
+    out = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, start_new_session=has_own_session
+    ).stdout
+    assert out.split() == [group_nice or mine]
+
+
 def test_the_interpreter_is_made_steady() -> None:
     code = f"""
 import gc, sys

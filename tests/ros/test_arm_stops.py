@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import WrenchStamped
 from nodes_rig import DIRECT, Rig, rigged, target, wait_for
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Header
 
 from robot.arm_server import ArmServerConfig
@@ -179,6 +180,14 @@ def test_a_wrench_lasts_no_longer_than_a_command(rig: Rig):
 
     wait_for(lambda: follow(True) or law._gains.has_wrench, "the wrench to act")
     wait_for(lambda: follow(False) or not law._gains.has_wrench, "the wrench to end")
+
+
+@pytest.mark.parametrize("name", ["target_wrench", "target_joint"])
+def test_where_there_is_a_mux_nothing_moves_the_arm_past_it(rig: Rig, name: str):
+    arm = rig.up(rig.arm())
+    message = WrenchStamped() if name == "target_wrench" else JointState(position=[0.0] * 7)
+    message.header.stamp = to_time(time.time_ns())
+    wait_for(lambda: rig.person.send(name, message) or "past the mux" in arm._targets.why, "a refusal")
 
 
 def test_stiffness_is_taken_live_and_refused_with_a_reason(rig: Rig):
