@@ -13,6 +13,10 @@ from robot.filelock import FileLock
 DOMAINS = range(102)
 """Ids that are safe on Linux, whose ephemeral ports begin above theirs."""
 
+NOTHING_SHARED = {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
+"""Keeps Fast DDS from sharing memory between processes: one that is killed there may leave a lock behind for ever, on
+which the others then hang in their next message (docs/decisions/0009)."""
+
 
 class Domain:
     """A locked domain id; `environment` is what children need to be in it. A context manager.
