@@ -11,6 +11,8 @@ from robot.sources import Endpoint, Sources
 
 _EVERY_S = 0.01
 """How long an answer holds while the middleware lists more than one: asking costs some 0.2 ms."""
+_NOTED_EVERY_S = 0.5
+"""How often an only publisher is noted as alive, so that its death can be told when another one follows it."""
 
 
 class Foreign(NamedTuple):
@@ -35,15 +37,15 @@ class Publishers:
         """Return the names of the nodes that publish on the topic of a subscription (or of a `Foreign`), sorted; ()
         unless there are at least two."""
         path = subscription.topic_name
-        if subscription.get_publisher_count() < 2:
-            self._answers.pop(path, None)
+        count = subscription.get_publisher_count()
+        if count == 0:
             return ()
         asked, names = self._answers.get(path, (0.0, ()))
         now = time.monotonic()
-        if now - asked > _EVERY_S:
+        if now - asked > (_EVERY_S if count > 1 else _NOTED_EVERY_S):
             names = self._names(path)
             self._answers[path] = now, names
-        return names
+        return names if count > 1 else ()
 
     def _names(self, path: str) -> tuple[str, ...]:
         if self._sources is None:

@@ -85,6 +85,37 @@ def test_a_sender_that_was_killed_does_not_count(rig: Rig, tmp_path: Path):
     _sends_until_followed(rig, rig.person)
 
 
+_ONLY = """
+import sys, time
+import rclpy
+from geometry_msgs.msg import PoseStamped
+
+rclpy.init(domain_id=int(sys.argv[1]))
+node = rclpy.create_node("killed_policy", namespace="/panda")
+publisher = node.create_publisher(PoseStamped, "target_pose", 1)
+while True:
+    publisher.publish(PoseStamped())
+    time.sleep(0.02)
+"""
+
+
+def test_the_only_sender_does_not_count_once_it_was_killed(rig: Rig, tmp_path: Path):
+    script = tmp_path / "only.py"
+    script.write_text(textwrap.dedent(_ONLY))
+    rig.up(rig.arm(DIRECT))
+    wait_for(lambda: rig.person.count["current_pose"] > 0, "poses")
+    with subprocess.Popen([sys.executable, str(script), str(rig.domain_id)]) as only:
+        try:
+            wait_for(lambda: rig.person.count_publishers("/panda/target_pose") == 1, "the only sender")
+            refused = rig.person.said("arm/status", "targets refused")
+            wait_for(lambda: rig.person.said("arm/status", "targets refused") != refused, "its commands to arrive")
+        finally:
+            only.send_signal(signal.SIGKILL)
+            only.wait()
+    _sends_until_followed(rig, rig.person)
+    assert rig.person.count_publishers("/panda/target_pose") == 2  # the middleware does not know yet
+
+
 def test_the_mux_stops_when_a_second_policy_speaks(rig: Rig):
     rig.up(rig.arm())
     rig.up(rig.mux())
