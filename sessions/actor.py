@@ -244,10 +244,6 @@ class Actor:
         self._run.log("timing", {"phase": self._phase.name, "index": index, **line})
 
 
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("phase", choices=sorted(PHASES))
@@ -256,9 +252,9 @@ def main() -> int:
     parser.add_argument("--realtime", action="store_true")
     arguments = parser.parse_args()
     die_with_parent()
-    signal.signal(signal.SIGTERM, _stop)
+    from robot.nodes.spin import interrupt, ros
 
-    from robot.nodes.spin import ros
+    signal.signal(signal.SIGTERM, interrupt)
 
     try:
         run = Run.read(arguments.run)

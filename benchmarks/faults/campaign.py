@@ -29,6 +29,8 @@ LONGEST_WAIT_S = 1.2
 LONGEST_RESET_WAIT_S = 0.5
 """A reset takes two seconds or so; a fault is to fall into it."""
 TRIES = 3
+RECORD_S = 1.0
+"""How long after the watch an actor may take to write down why it stopped."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,7 @@ class Campaign:
         why = verdict.why_unsafe
         if not why and kind.mode and watcher.mux_mode != kind.mode:
             why = f"the mux is in mode {watcher.mux_mode}, not {kind.mode}"
-        causes = watcher.causes(begun_ns)
-        causes["stops"] = [str(line.get("cause", "")) for line in self._run.lines("stops")[stops_before:]]
+        causes = watcher.causes(begun_ns) | {"stops": self._stops(cell, stops_before)}
         named_in = [
             place
             for place, texts in causes.items()
@@ -165,6 +166,13 @@ class Campaign:
             "causes": causes,
             "named_in": named_in,
         }
+
+    def _stops(self, cell: Cell, before: int) -> list[str]:
+        """Return the causes in the run's record of stops since line `before`; waits for an actor that lives."""
+        deadline = time.monotonic() + RECORD_S
+        while cell.is_alive("actor") and time.monotonic() < deadline and len(self._run.lines("stops")) == before:
+            time.sleep(0.05)
+        return [str(line.get("cause", "")) for line in self._run.lines("stops")[before:]]
 
     def _ready_cell(self, phase: str) -> Cell:
         if self._cell is None or self._phase != phase:

@@ -40,19 +40,35 @@ def make_executor(context: Context, has_async_services: bool) -> Any:
     return EventsExecutor(context=context)
 
 
+_interrupted = threading.Event()
+
+
+def interrupt(*_: object) -> None:
+    """Raise KeyboardInterrupt: a signal handler for a process that takes turns itself."""
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
 def turn(executor: Any, node: NudgeNode, timeout_s: float) -> None:
     """Let `node` run its next callback, or wait `timeout_s` for one.
 
     Callbacks of ours raise nothing (`NudgeNode.guarded`). What else raises are messages that cannot be read, and
     rclpy's own services where a request makes no sense: such a message is dropped and counted, and nothing moves.
+
+    Raises:
+        KeyboardInterrupt: `interrupt` was called meanwhile; the middleware may have made another error of it, or none.
     """
+    _interrupted.clear()
     try:
         executor.spin_once(timeout_sec=timeout_s)
     except Exception as error:
         if not node.context.ok():
             raise
-        node.drop(error)
-        time.sleep(_PAUSE_S)
+        if not _interrupted.is_set():
+            node.drop(error)
+            time.sleep(_PAUSE_S)
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 def spin(node: NudgeNode, should_stop: Callable[[], bool]) -> None:
