@@ -29,7 +29,7 @@ LONGEST_WAIT_S = 1.2
 LONGEST_RESET_WAIT_S = 0.5
 """A reset takes two seconds or so; a fault is to fall into it."""
 TRIES = 3
-RECORD_S = 1.0
+RECORD_S = 2.0
 """How long after the watch an actor may take to write down why it stopped."""
 
 

@@ -76,6 +76,7 @@ class Cell:
             file.unlink()
         for name in self.node_names:
             self.start(name)
+        self._intruder_pipes()  # it waits in silence
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -138,10 +139,6 @@ class Cell:
         stdin.write(f"{path}\n")
         stdin.flush()
         return int(stdout.readline())
-
-    def prepare_intruder(self) -> None:
-        """Start the second program, silent, so that its start costs no time later."""
-        self._intruder_pipes()
 
     def bring(self, activity: str) -> float:
         """Do what a person would until the robot does `activity`: "policy", "human" or "resetting" (and the arm

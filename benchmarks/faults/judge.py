@@ -15,8 +15,8 @@ HOLD_LIMIT_S = 0.2
 """A fault stops the arm within this plus one control period."""
 WATCHED_S = 0.4
 """How long after that limit the tool is watched."""
-SETTLE_M = 0.005
-"""A compliant hold may move the tool this far after the limit: braking, and the spring's give."""
+SETTLE_M = 0.010
+"""A compliant hold may move the tool this far after the limit: braking, and the way back to where the hold began."""
 SETTLE_SPEED = 0.01
 """and it has come to rest, slower than this [m/s], at the end of the watch."""
 STANDING_M = 0.003

@@ -133,7 +133,9 @@ def _kinds() -> list[Kind]:
     for value, fault in enumerate(ACTION_FAULTS[1:], start=1):
         words = {"nan": ("nan",), "infinity": ("nan", "infinity"), "far": ("far", "jump")}[fault]
         inject = _spoil("action", value)
-        kinds.append(Kind(f"action_{fault}", inject, ("policy",), words, is_by_target=True, is_quick=fault == "nan"))
+        is_quick = fault == "nan"
+        kind = Kind(f"action_{fault}", inject, ("policy",), words, True, is_passing=True, is_quick=is_quick)
+        kinds.append(kind)
     for name in CLOCKED:
         words = ("clock", "future", name.removeprefix("camera_"))
         kinds.append(Kind(f"clock_{name}", _step_clock(name), MOTION, words, is_passing=True))

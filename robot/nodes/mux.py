@@ -20,7 +20,7 @@ from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
 from robot.nodes.publishers import Foreign
 from robot.nodes.watch import Watch
-from robot.safety import Command, SafetyConfig, Situation
+from robot.safety import Command, Reason, SafetyConfig, Situation
 from robot.topics import topic
 
 WATCH_S = 0.02
@@ -76,6 +76,7 @@ class MuxNode(NudgeNode):
         self._episode_join = StampJoin(("policy", "twist", "joy", "pose", "wrench"))
         self._reset_join = StampJoin(("reset", "pose", "wrench"))
         self._last_command = time.monotonic()
+        self._refused = Reason.NONE
         self._said: tuple[Mode, str, dict[str, str]] | None = None
         self._since_ns = 0
         self._is_pressed = False
@@ -144,10 +145,13 @@ class MuxNode(NudgeNode):
 
     def _decide(self, row: dict[str, Any], is_tick: bool = True) -> None:
         situation = self._situation(row)
-        if is_tick:
-            self._last_command = time.monotonic()
         self._expire_person(situation.now_ns)
         output = self._mux.decide(self._command(row["policy"]), self._human(row, situation.now_ns), situation)
+        if is_tick:
+            # in real time a policy whose commands are refused is as good as silent
+            is_refused = output.target is None and output.mode is Mode.POLICY and self._watch is not None
+            self._refused = output.reasons if is_refused else Reason.NONE
+            self._last_command = self._last_command if is_refused else time.monotonic()
         stamp_ns = messages.stamp_of(row["policy"]) if is_tick else situation.now_ns
         commanded_ns = self._send(output, situation, stamp_ns)
         if is_tick:
@@ -234,7 +238,9 @@ class MuxNode(NudgeNode):
         silent_s = time.monotonic() - self._last_command
         limit_s = self._safety.command_expiry_s
         if mode in (Mode.POLICY, Mode.HUMAN) and silent_s > limit_s:
-            self._mux.handle(Event.COMMAND_EXPIRED, f"the policy (actor) has sent nothing for {limit_s} s")
+            why = f"all commands of the policy (actor) were refused: {self._refused.sentence()}"
+            silence = f"the policy (actor) has sent nothing for {limit_s} s"
+            self._mux.handle(Event.COMMAND_EXPIRED, why if self._refused else silence)
         elif mode is Mode.RESETTING and watch.is_arm_homing:
             self._last_command = time.monotonic()
         elif mode is Mode.RESETTING and silent_s > RESET_SILENCE_S:

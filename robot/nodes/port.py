@@ -32,6 +32,7 @@ SETTLE_S = 0.3
 """A reader may know its writer before the writer knows the reader; samples in between are lost."""
 STOPPED_TIMEOUT_S = 1.0
 """After a stop: what stopped the episode may be what does not answer."""
+BLOCKED_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 0.5
 """At the end of a session the other nodes may be gone already."""
 
@@ -94,7 +95,7 @@ class RosRobot(NudgeNode):
         self.bring_up()
 
     def setup(self) -> None:
-        self.subscribe("ready", self._on_ready)
+        self.subscribe("ready", lambda message: self._ready_nodes.add(message.data))
         for name, row in streams.STATES.items():
             self.subscribe(row, partial(self._ticks.take, name))
         for camera in self._cameras:
@@ -137,6 +138,11 @@ class RosRobot(NudgeNode):
             RobotError: the reset failed, was refused or did not answer; the sentence tells what the mux knows of it.
         """
         self.end()
+        with contextlib.suppress(RobotError):  # what stopped the last episode may pass by itself
+            passed = lambda: self._mux.may_reset and not self._pictures.problem  # noqa: E731
+            wait(self._turn, passed, BLOCKED_TIMEOUT_S, lambda: "")
+        if self._pictures.problem:
+            raise RobotError(self._pictures.problem)
         self._mux.begin()
         self.stop = None
         self._call(self._seed, seed_parameter("episode_seed", seed), "reset/set_parameters")
@@ -244,9 +250,6 @@ class RosRobot(NudgeNode):
 
     def _on_timing(self, what: str, key: str, message: Any) -> None:
         self._path_times.tell(what, messages.stamp_of(message), messages.to_named(message)[key])
-
-    def _on_ready(self, message: Any) -> None:
-        self._ready_nodes.add(message.data)
 
     def _executed(self, answer: Any) -> tuple[Any, Source, int]:
         if answer is None:  # the mux has not answered this tick: nothing of it was executed

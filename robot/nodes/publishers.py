@@ -14,6 +14,13 @@ _EVERY_S = 0.01
 _NOTED_EVERY_S = 0.5
 """How often an only publisher is noted as alive, so that its death can be told when another one follows it."""
 
+REFUSED = ": all are refused"
+
+
+def complaint(row: str, names: tuple[str, ...]) -> str:
+    """Say that a topic has several publishers; ends with `REFUSED`."""
+    return f"{row} has {len(names)} publishers, {' and '.join(names)}{REFUSED}"
+
 
 class Foreign(NamedTuple):
     """A topic that the node does not subscribe to, to be asked about all the same."""

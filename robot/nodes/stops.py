@@ -65,6 +65,12 @@ class MuxWatch:
         return self._values.get("cause", "") or self._values.get("blockers", "")
 
     @property
+    def may_reset(self) -> bool:
+        """Whether a reset need not wait: nothing forbids motion, or only a person can go on from here."""
+        needs_person = self._mode in (Mode.FAULT.value, Mode.DISABLED.value)
+        return needs_person or not self._values.get("blockers", "")
+
+    @property
     def silence(self) -> Stop | None:
         """A stop where the mux, once heard, has fallen silent."""
         silent_s = time.monotonic() - self._heard

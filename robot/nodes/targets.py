@@ -12,7 +12,7 @@ from robot.impedance import CartesianImpedance
 from robot.nodes import messages
 from robot.nodes.base import NudgeNode
 from robot.nodes.control import Control
-from robot.nodes.publishers import Publishers
+from robot.nodes.publishers import Publishers, complaint
 from robot.safety import Command, Governor, Reason, Situation
 from robot.se3 import Pose
 from robot.types import Array
@@ -70,7 +70,7 @@ class Targets:
             if not names:
                 take(message)
                 return
-            self.refuse(f"{name} has {len(names)} publishers, {' and '.join(names)}: all are refused")
+            self.refuse(complaint(name, names))
             if name == "target_pose":
                 self._hold(self.why)
 

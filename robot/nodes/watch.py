@@ -9,7 +9,7 @@ from robot.health import NodePulse, StreamHealth
 from robot.mode import Event
 from robot.nodes import messages
 from robot.nodes.base import NudgeNode
-from robot.nodes.publishers import Publishers
+from robot.nodes.publishers import REFUSED, Publishers, complaint
 from robot.nodes.pulse import FAREWELL
 from robot.safety import SafetyConfig
 
@@ -22,7 +22,7 @@ MAX_SKEW_S = 0.1
 LATE_S = 0.05
 """A watch that comes so late was itself put to sleep: what waits for it is heard before anything is judged."""
 SHOWN_S = 0.2
-"""How long a step of the clock forbids motion: until stamps of both sides of it are gone."""
+"""How long a step of the clock forbids motion: until stamps of both sides of it are gone. And what the arm refused."""
 
 
 class Watch:
@@ -52,6 +52,7 @@ class Watch:
         self._last_ns = 0
         self._was_late = False
         self._arm = ("", "")
+        self._refused = (-NANOSECONDS, "")
         self._pose = StreamHealth("the arm's pose", safety.state_max_age_s)
         self._wrench = StreamHealth("the arm's wrench", safety.state_max_age_s, safety.frozen_after_s)
         self._cameras = {
@@ -80,6 +81,9 @@ class Watch:
 
     def take_arm_status(self, message: Any) -> None:
         cause = next((pair.value for pair in message.values if pair.key == "cause"), "")
+        if cause.endswith(REFUSED) and cause != self._arm[1]:
+            # the arm may know of a second sender long before the middleware tells this node
+            self._refused = read_clocks()[1], cause
         self._arm = message.message, cause
 
     def take_heartbeat(self, header: Any) -> None:
@@ -101,7 +105,7 @@ class Watch:
     def doubled(self, row: str) -> str:
         """Return a sentence when the row has more than one living sender, "" otherwise."""
         names = self._publishers.doubled(self._senders[row])
-        return f"{row} has {len(names)} publishers, {' and '.join(names)}: all are refused" if names else ""
+        return complaint(row, names) if names else ""
 
     def blockers(self) -> Blockers:
         """Return what forbids motion now; what explains the rest comes first."""
@@ -116,6 +120,8 @@ class Watch:
             found["clock"] = Event.CLOCK_STEPPED, f"the clock was set by {self._step[1]:+.3f} s"
         if self._was_late and not was_late and not found:
             return self._blockers  # once: a watch that is always late must judge all the same
+        if monotonic_ns - self._refused[0] < to_ns(SHOWN_S):
+            found["target_pose"] = Event.TWO_SOURCES, self._refused[1]
         for row in self._senders:
             if sentence := self.doubled(row):
                 found[row] = Event.TWO_SOURCES, sentence

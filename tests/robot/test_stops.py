@@ -86,3 +86,17 @@ def test_a_mux_that_falls_silent_is_a_stop_and_one_that_never_spoke_is_none():
     assert mux.silence == Stop("policy", "node_silent", "The mux has been silent for 1.0 s.")
     mux.begin()
     assert mux.silence is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "blockers", "may_reset"),
+    [
+        ("soft_stop", "camera front is older than 0.15 s", False),
+        ("soft_stop", "", True),
+        ("ready", "", True),
+        ("fault", "camera front is older than 0.15 s", True),
+        ("disabled", "camera front is older than 0.15 s", True),
+    ],
+)
+def test_a_reset_waits_for_what_may_pass_and_not_for_a_person(mode: str, blockers: str, may_reset: bool):
+    assert watch(status(mode, 1, CAUSE, "sensor_stale", blockers)).may_reset is may_reset

@@ -1,0 +1,74 @@
+"""A policy whose commands are all refused is stopped and says why; one that is refused now and then is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+
+import pytest
+from nodes_rig import PATIENT, Rig, rigged, target, wait_for
+
+pytestmark = [pytest.mark.ros, pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")]
+BRISK = dataclasses.replace(PATIENT, command_expiry_s=0.5)
+
+
+@pytest.fixture(name="rig")
+def _rig():
+    yield from rigged()
+
+
+def _send(rig: Rig, is_good: bool) -> None:
+    message = target(rig.person.pose)
+    if not is_good:
+        message.pose.position.x = math.nan
+    rig.person.send("policy/target_pose", message)
+
+
+def test_a_policy_of_nothing_but_nan_is_stopped_and_the_cause_says_so(rig: Rig):
+    rig.up(rig.arm())
+    rig.up(rig.mux(BRISK))
+    rig.bring_to("policy")
+
+    def is_stopped() -> bool:
+        _send(rig, is_good=False)
+        return rig.person.said("mux/status") == "soft_stop"
+
+    wait_for(is_stopped, "the soft stop")
+    assert "refused" in rig.person.said("mux/status", "cause")
+    assert "NaN" in rig.person.said("mux/status", "cause")
+    assert rig.person.said("mux/status", "event") == "command_expired"
+    wait_for(lambda: rig.person.said("arm/status") == "hold", "the arm to hold")
+
+
+def test_a_nan_now_and_then_stops_nothing(rig: Rig):
+    rig.up(rig.arm())
+    rig.up(rig.mux(BRISK))
+    rig.bring_to("policy")
+    until = time.monotonic() + 3.0 * BRISK.command_expiry_s
+    tick = 0
+    while time.monotonic() < until:
+        tick += 1
+        _send(rig, is_good=tick % 3 == 0)
+        time.sleep(0.02)
+    assert rig.person.said("mux/status") == "policy"
+
+
+def test_what_the_arm_refuses_for_its_senders_stops_the_mux_as_well(rig: Rig):
+    rig.up(rig.arm())
+    mux = rig.up(rig.mux())
+    rig.bring_to("policy")
+    cause = "target_pose has 2 publishers, mux and stranger: all are refused"
+    status = rig.person.heard["arm/status"]
+    for pair in status.values:
+        if pair.key == "cause":
+            pair.value = cause
+    mux._watch.take_arm_status(status)  # as the arm would say it before the middleware tells the mux
+
+    def is_stopped() -> bool:
+        _send(rig, is_good=True)
+        return rig.person.said("mux/status", "event") == "two_sources"
+
+    wait_for(is_stopped, "the soft stop")
+    assert rig.person.said("mux/status", "cause") == cause
+    wait_for(lambda: rig.person.said("mux/status", "blockers") == "", "the blocker to go by itself")
