@@ -18,6 +18,7 @@ from pathlib import Path
 
 from robot import priority
 from robot.arm_server import ArmServer
+from robot.nodes import control
 from robot.nodes.spin import ros, schedule, spin
 from robot.timing import PeriodMeter
 from sessions import build
@@ -25,7 +26,7 @@ from sessions.config import load
 from sessions.processes import die_with_parent
 from sessions.robot_config import RobotConfig
 
-MEASURES = ("control_fifo", "executor_fifo", "short_turns", "frozen_heap")
+MEASURES = ("control_fifo", "executor_fifo", "short_turns", "early_wake", "frozen_heap")
 SIZE = 1 << 19
 """Ticks that the meter remembers, nearly nine minutes at 1 kHz."""
 
@@ -41,6 +42,8 @@ def take_away(measures: set[str]) -> None:
 
     priority.raise_thread = raise_thread
     gc.freeze = (lambda: None) if "frozen_heap" in measures else frozen  # type: ignore[assignment]
+    if "early_wake" in measures:
+        control.LEAD_NS = 0
     if "short_turns" in measures:
         priority.SWITCH_INTERVAL_S = sys.getswitchinterval()
 

@@ -14,6 +14,7 @@ from benchmarks.control.arm import MEASURES
 from benchmarks.control.rig import SETTLE_S, Rig
 from benchmarks.measure import line
 from robot import priority
+from robot.nodes import control
 from sessions.progress import Progress
 
 START_S = 3.0
@@ -24,7 +25,7 @@ LOADED_LIMIT_MS = 1.5
 
 def measure(folder: Path, duration_s: float, is_each_taken_away: bool) -> list[dict[str, Any]]:
     """Return the metrics of the loop, each over `duration_s`; `folder` is empty."""
-    rounds = 5 + (len(MEASURES) + 1 if is_each_taken_away else 0)
+    rounds = 4 + (len(MEASURES) + 1 if is_each_taken_away else 0)
     with Progress("loop", rounds * (duration_s + SETTLE_S + START_S)) as progress, Rig(folder) as rig:
 
         def one(without: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def measure(folder: Path, duration_s: float, is_each_taken_away: bool) -> list[d
             with rig.load(is_nice=False):
                 less["learner_nice"] = one()
     learners = f"{os.cpu_count()} learners, one thread each, nice {priority.NICE_LEARNER}, kept {busy:.1f} cores busy"
-    bare = "baseline: the same node at ordinary priority, with Python's own switch interval and collector"
+    bare = "baseline: the same node without any of this"
     idle_note = f"{_what_was_needed(idle)}; {bare}"
     lines = [
         _line("loop_idle_p99_ms", idle, idle_bare, f"{idle_note}; {_rest(idle)}", IDLE_LIMIT_MS),
@@ -61,7 +62,8 @@ def _what_was_needed(found: dict[str, Any]) -> str:
     turn_us = priority.SWITCH_INTERVAL_S * 1e6
     return (
         f"needed: control thread {found['scheduling'].rstrip('.')}, executor thread of its process SCHED_FIFO "
-        f"{priority.LEVEL_EXECUTOR}, switch interval {turn_us:.0f} us, heap frozen; no affinity"
+        f"{priority.LEVEL_EXECUTOR}, switch interval {turn_us:.0f} us, awake {control.LEAD_NS / 1000:.0f} us early, "
+        "heap frozen; no affinity"
     )
 
 

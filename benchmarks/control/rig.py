@@ -45,7 +45,8 @@ class ArmProcess:
         )
 
     def measure(self, duration_s: float, waited: Callable[[float], None]) -> dict[str, Any]:
-        """Return samples, p50, p99 and max of the period's error [ms], and missed ticks, over `duration_s`.
+        """Return samples, p50, p99 and max of the period's error [ms], missed ticks, and the machine's share of idle
+        time, over `duration_s`.
 
         `waited` gets the time that has passed [s], piece by piece.
 
@@ -56,9 +57,12 @@ class ArmProcess:
         self._hear()
         _wait(SETTLE_S, waited)
         self._say("reset")
+        before = machine_ticks()
         _wait(duration_s, waited)
         self._say("tell")
-        return self._hear()
+        found = self._hear()
+        idle, total = (now - then for now, then in zip(machine_ticks(), before, strict=True))
+        return found | {"idle": idle / max(total, 1)}
 
     def close(self) -> None:
         assert self._process.stdin is not None
