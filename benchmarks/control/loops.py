@@ -70,5 +70,6 @@ def _what_was_needed(found: dict[str, Any]) -> str:
 def _rest(found: dict[str, Any]) -> str:
     share = found["missed"] / max(found["samples"], 1)
     return (
-        f"median {found['p50']:.3f} ms, largest {found['max']:.1f} ms, {share:.2%} of the ticks late by half a period"
+        f"median {found['p50']:.3f} ms, largest {found['max']:.1f} ms, {share:.2%} of the ticks late by half a period, "
+        f"the machine {found['idle']:.0%} idle"
     )
