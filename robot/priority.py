@@ -7,12 +7,16 @@ import gc
 import os
 import resource
 import sys
+import time
+from collections.abc import Callable
 
 LEVEL = 50
 """Of a control thread: above everything ordinary, at the level of the kernel's interrupt threads."""
 LEVEL_EXECUTOR = 40
 """Of the thread that runs the callbacks of a process with a control thread. An ordinary one would be put aside on a
 busy machine while it holds Python's interpreter lock, and the control thread would wait for it for milliseconds."""
+NICE_ROBOT = -10
+"""Of nodes and actor in real time: their messages and pictures come in time although others are at work."""
 NICE_LEARNER = 10
 """Of what may wait. Renderers may not: a simulated picture that comes late is old, and stops the arm."""
 SWITCH_INTERVAL_S = 2e-5
@@ -21,10 +25,11 @@ LOWEST, HIGHEST = 1, 99
 """Levels of SCHED_FIFO, sched(7)."""
 
 WHAT_TO_DO = (
-    "put the line '* - rtprio 95' into /etc/security/limits.d/nudge.conf and log in again, "
+    "put the lines '* - rtprio 95' and '* - nice -10' into /etc/security/limits.d/nudge.conf and log in again, "
     "or give the container --ulimit rtprio=95 --cap-add SYS_NICE"
 )
 _CAP_SYS_NICE = 23
+_GROUP_TRIES = 60
 
 
 def raise_thread(level: int = LEVEL) -> str:
@@ -66,20 +71,21 @@ def allowed_level(capabilities: int, limit: int) -> int:
     return max(0, min(limit, HIGHEST))
 
 
-def lower_process(nice: int) -> None:
-    """Let this process, all its threads, be no more urgent than `nice` (0 to 19); one that is lower stays so.
+def raise_process(nice: int = NICE_ROBOT) -> bool:
+    """Let this process, all its threads, be at least as urgent as `nice` (-20 to 0); False where that is not allowed.
 
-    Where the kernel groups processes by session (sched(7), "The autogroup feature"), nice values count within a group
-    only: a process that leads a session of its own, as the children of a session do, lowers its group as well.
+    Unlike SCHED_FIFO it only shifts the shares: nothing ordinary is kept from running altogether.
     """
-    if os.getsid(0) == os.getpid():
-        with contextlib.suppress(OSError), open("/proc/self/autogroup", "r+") as group:
-            if int(group.read().split()[-1]) < nice:
-                group.write(str(nice))
-    for thread in os.listdir("/proc/self/task"):
-        with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
-            if os.getpriority(os.PRIO_PROCESS, int(thread)) < nice:
-                os.setpriority(os.PRIO_PROCESS, int(thread), nice)
+    try:
+        _renice(nice, lambda now: now > nice)
+    except PermissionError:
+        return False
+    return True
+
+
+def lower_process(nice: int) -> None:
+    """Let this process, all its threads, be no more urgent than `nice` (0 to 19); one that is lower stays so."""
+    _renice(nice, lambda now: now < nice)
 
 
 def steady_interpreter() -> None:
@@ -88,6 +94,32 @@ def steady_interpreter() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.collect()
     gc.freeze()
+
+
+def _renice(nice: int, is_to_change: Callable[[int], bool]) -> None:
+    """Set the nice value of each thread that is to change.
+
+    Where the kernel groups processes by session (sched(7), "The autogroup feature"), nice values count within a group
+    only: a process that leads a session of its own, as the children of a session do, changes its group's as well.
+    """
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+            if is_to_change(os.getpriority(os.PRIO_PROCESS, int(thread))):
+                os.setpriority(os.PRIO_PROCESS, int(thread), nice)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            _renice_group(nice, is_to_change)
+
+
+def _renice_group(nice: int, is_to_change: Callable[[int], bool]) -> None:
+    for _ in range(_GROUP_TRIES):
+        try:
+            with open("/proc/self/autogroup", "r+") as group:
+                if is_to_change(int(group.read().split()[-1])):
+                    group.write(str(nice))
+            return
+        except BlockingIOError:  # the kernel lets one process at a time do so, and then none for a tenth of a second
+            time.sleep(0.05)
 
 
 def _has_fifo(level: int) -> bool:

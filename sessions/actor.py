@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from robot import priority
 from robot.env import RobotEnv
 from robot.errors import NudgeError, RobotError
 from robot.interfaces import Policy
@@ -259,7 +260,10 @@ def main() -> int:
     try:
         run = Run.read(arguments.run)
         with ros():
-            Actor(run, PHASES[arguments.phase], arguments.realtime).play(arguments.episodes)
+            actor = Actor(run, PHASES[arguments.phase], arguments.realtime)
+            if arguments.realtime:
+                priority.raise_process()
+            actor.play(arguments.episodes)
         return 0
     except KeyboardInterrupt:
         return 0

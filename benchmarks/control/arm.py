@@ -26,7 +26,7 @@ from sessions.config import load
 from sessions.processes import die_with_parent
 from sessions.robot_config import RobotConfig
 
-MEASURES = ("control_fifo", "executor_fifo", "short_turns", "early_wake", "frozen_heap")
+MEASURES = ("control_fifo", "executor_fifo", "short_turns", "early_wake", "process_nice", "frozen_heap")
 SIZE = 1 << 19
 """Ticks that the meter remembers, nearly nine minutes at 1 kHz."""
 
@@ -42,6 +42,8 @@ def take_away(measures: set[str]) -> None:
 
     priority.raise_thread = raise_thread
     gc.freeze = (lambda: None) if "frozen_heap" in measures else frozen  # type: ignore[assignment]
+    if "process_nice" in measures:
+        priority.raise_process = lambda nice=0: False
     if "early_wake" in measures:
         control.LEAD_NS = 0
     if "short_turns" in measures:

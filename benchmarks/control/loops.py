@@ -63,7 +63,7 @@ def _what_was_needed(found: dict[str, Any]) -> str:
     return (
         f"needed: control thread {found['scheduling'].rstrip('.')}, executor thread of its process SCHED_FIFO "
         f"{priority.LEVEL_EXECUTOR}, switch interval {turn_us:.0f} us, awake {control.LEAD_NS / 1000:.0f} us early, "
-        "heap frozen; no affinity"
+        f"process nice {priority.NICE_ROBOT}, heap frozen; no affinity"
     )
 
 

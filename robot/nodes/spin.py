@@ -85,8 +85,11 @@ def spin(node: NudgeNode, should_stop: Callable[[], bool]) -> None:
 
 
 def schedule(node: NudgeNode) -> None:
-    """Give the calling thread the urgency that `node` asks for in real time; in lockstep none matters."""
-    if node.level and not node.graph.is_lockstep:
+    """Give process and calling thread the urgency that `node` needs in real time; in lockstep none matters."""
+    if node.graph.is_lockstep:
+        return
+    priority.raise_process()
+    if node.level:
         priority.steady_interpreter()
         node.scheduling = priority.raise_thread(node.level)
 

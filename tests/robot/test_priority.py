@@ -20,10 +20,12 @@ import os, resource, sys
 sys.path.insert(0, {root!r})
 from robot import priority
 resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
 if os.geteuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 print(priority.raise_thread(50))
 print(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.sched_getparam(0).sched_priority)
+print(priority.raise_process(), os.getpriority(os.PRIO_PROCESS, 0))
 """
 
 
@@ -62,10 +64,11 @@ def test_the_calling_thread_alone_is_raised() -> None:
 
 
 def test_who_may_not_is_told_what_to_do_and_stays_ordinary() -> None:
-    sentence, scheduling = _as_nobody()
+    sentence, scheduling, process = _as_nobody()
     assert "may not use real-time priorities" in sentence
     assert "rtprio 95" in sentence
     assert scheduling == f"{os.SCHED_OTHER} 0"
+    assert process == f"False {max(0, os.getpriority(os.PRIO_PROCESS, 0))}"
 
 
 def test_a_lower_level_than_asked_for_is_said() -> None:
@@ -113,7 +116,9 @@ go.set()
 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not group by session")
 @pytest.mark.parametrize(("has_own_session", "group_nice"), [(True, "10"), (False, None)])
-def test_a_process_lowers_the_group_of_its_own_session_and_of_no_other(has_own_session: bool, group_nice: str) -> None:
+def test_a_process_lowers_the_group_of_its_own_session_and_of_no_other(
+    has_own_session: bool, group_nice: str | None
+) -> None:
     code = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -126,6 +131,26 @@ print(open("/proc/self/autogroup").read().split()[-1])
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, start_new_session=has_own_session
     ).stdout
     assert out.split() == [group_nice or mine]
+
+
+@needs_fifo
+def test_raising_reaches_every_thread_and_never_lowers() -> None:
+    code = f"""
+import os, sys, threading
+sys.path.insert(0, {str(ROOT)!r})
+from robot import priority
+go = threading.Event()
+other = threading.Thread(target=go.wait)
+other.start()
+for nice in (-10, -5):
+    print(priority.raise_process(nice))
+    print(os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, other.native_id))
+    print(open("/proc/self/autogroup").read().split()[-1] if os.path.exists("/proc/self/autogroup") else -10)
+go.set()
+"""
+    words = [sys.executable, "-c", code]
+    out = subprocess.run(words, check=True, capture_output=True, text=True, start_new_session=True).stdout
+    assert out.split() == ["True", "-10", "-10", "-10"] * 2
 
 
 def test_the_interpreter_is_made_steady() -> None:

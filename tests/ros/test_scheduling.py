@@ -72,6 +72,15 @@ with ros():
     assert result.stdout.split(maxsplit=1) == [str(os.SCHED_OTHER), "Ordinary scheduling.\n"], result.stderr
 
 
+@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no priorities for this account")
+def test_a_whole_node_is_preferred_to_other_programs(start: Callable[..., int]) -> None:
+    pid = start("mux", "--realtime")
+    assert becomes(lambda: os.getpriority(os.PRIO_PROCESS, pid) == priority.NICE_ROBOT)
+    assert {os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in os.listdir(f"/proc/{pid}/task")} == {
+        priority.NICE_ROBOT
+    }
+
+
 @pytest.mark.parametrize(("options", "nice"), [(("--realtime",), priority.NICE_LEARNER), ((), 0)])
 def test_the_learner_stands_back_in_real_time(options: tuple[str, ...], nice: int, tmp_path: Path) -> None:
     code = "import os; from sessions.learner import main; main(); print(os.getpriority(os.PRIO_PROCESS, 0))"
