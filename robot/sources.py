@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 VENDOR = b"\x01\x0f"
 """First bytes of the identifier of every endpoint of Fast DDS, by the vendor ids of the DDSI-RTPS specification."""
+UNKNOWN = "_NODE_NAME_UNKNOWN_"
+"""What rmw calls the node of an endpoint before it has heard of the node."""
+COMMAND_LENGTH = 60
 _LOW_BITS = 1 << 16
 _ENDED = frozenset("ZX")
 """States in which a process does nothing any more, proc(5)."""
@@ -44,8 +47,19 @@ class Sources:
         """Return those of `endpoints` that can still send."""
         return [endpoint for endpoint in endpoints if self._can_send(bytes(endpoint.gid))]
 
+    def name(self, endpoint: Endpoint) -> str:
+        """Return the name of the endpoint's node; before the middleware knows it, the process and its command line."""
+        if endpoint.node and endpoint.node != UNKNOWN:
+            return endpoint.node
+        gid = bytes(endpoint.gid)
+        pids = running(int.from_bytes(gid[4:6], "little")) if self._is_of_this_host(gid) else []
+        return " or ".join(f"process {pid} ({command_line(pid)})" for pid in pids) or "a program without a name"
+
+    def _is_of_this_host(self, gid: bytes) -> bool:
+        return len(gid) >= 6 and gid[:4] == self._host and gid[:2] == VENDOR
+
     def _can_send(self, gid: bytes) -> bool:
-        if len(gid) < 6 or gid[:4] != self._host or gid[:2] != VENDOR:
+        if not self._is_of_this_host(gid):
             return True
         if self._is_running(int.from_bytes(gid[4:6], "little")):
             self._seen_alive.add(gid)
@@ -56,8 +70,23 @@ class Sources:
 
 def is_any_running(low_bits: int) -> bool:
     """Whether any process here whose id ends in these 16 bits has not ended."""
+    return bool(running(low_bits))
+
+
+def running(low_bits: int) -> list[int]:
+    """Return the processes here that have not ended and whose ids end in these 16 bits."""
     last = int(Path("/proc/sys/kernel/pid_max").read_text())
-    return any(is_process_running(pid) for pid in range(low_bits, last + 1, _LOW_BITS) if pid)
+    return [pid for pid in range(low_bits, last + 1, _LOW_BITS) if pid and is_process_running(pid)]
+
+
+def command_line(pid: int) -> str:
+    """Return the beginning of a process' command line."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return "gone"
+    text = " ".join(word.decode(errors="replace") for word in words if word)
+    return text if len(text) <= COMMAND_LENGTH else f"{text[:COMMAND_LENGTH]}..."
 
 
 def is_process_running(pid: int) -> bool:

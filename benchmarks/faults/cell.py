@@ -210,14 +210,18 @@ class Cell:
     def _clear(self, activity: str) -> bool:
         """Clear a latched stop as a person does, one service at a time; whether there was one."""
         watcher = self.watcher
-        if watcher.mux_mode == "fault":
+        is_elsewhere = watcher.mux_mode not in ("fault", "disabled", activity)
+        if activity in ("ready", "disabled") and is_elsewhere:
+            # by way of a fault, which a person clears: the shortest to a mode that no episode leaves behind
+            watcher.press(True)
+            time.sleep(0.1)
+            watcher.press(False)
+        elif watcher.mux_mode == "fault":
             watcher.call("mux/clear_fault")
         elif watcher.arm_mode in ("fault", "stop"):
             watcher.call("arm/reset_fault")
         elif watcher.mux_mode == "disabled" and activity != "disabled":
             watcher.call("mux/enable")
-        elif activity == "ready" and watcher.mux_mode in ("policy", "human", "soft_stop"):
-            watcher.call("mux/episode_end")
         else:
             return False
         return True

@@ -216,13 +216,14 @@ class RosRobot(NudgeNode):
         self._is_ended = False
         future = self._triggers["reset/reset"].call_async(Trigger.Request())
         silent = lambda: "reset/reset did not answer"  # noqa: E731
-        wait(self._turn, lambda: future.done() or self._mux.stop is not None, ANSWER_TIMEOUT_S, silent)
+        broken = partial(self._mux.broken, not self.graph.is_lockstep)
+        wait(self._turn, lambda: future.done() or broken() is not None, ANSWER_TIMEOUT_S, silent)
         if not future.done():
             self.idle(STOPPED_TIMEOUT_S)  # the reset node may have better words for it
         answer = future.result() if future.done() else None
         if answer is None or not answer.success:
             said = "Reset failed: the reset node did not answer." if answer is None else answer.message
-            cause = self._mux.stop.cause if self._mux.stop is not None else self._mux.cause
+            cause = stop.cause if (stop := broken()) is not None else self._mux.cause
             raise RobotError(said if not cause or cause in said else f"{said.rstrip('.')} ({cause.rstrip('.')}).")
         with contextlib.suppress(RobotError):
             # the word of the mux that all is well again may be under way; without it the first tick stops the episode

@@ -59,7 +59,7 @@ class Publishers:
             self._sources = self._make_sources()
         listed = [Endpoint(i.node_name, bytes(i.endpoint_gid)) for i in self._node.get_publishers_info_by_topic(path)]
         living = self._sources.living(listed)
-        return tuple(sorted(endpoint.node for endpoint in living)) if len(living) > 1 else ()
+        return tuple(sorted(map(self._sources.name, living))) if len(living) > 1 else ()
 
     def _make_sources(self) -> Sources:
         name = self._node.get_name(), self._node.get_namespace()

@@ -78,6 +78,10 @@ class MuxWatch:
             return None
         return self.seen("node_silent", f"The mux has been silent for {silent_s:.1f} s.")
 
+    def broken(self, is_realtime: bool) -> Stop | None:
+        """Return the stop since `begin`, or in real time the one of a mux that has fallen silent."""
+        return self.stop or (self.silence if is_realtime else None)
+
     def seen(self, event: str, cause: str) -> Stop:
         """Return a stop that the actor itself saw."""
         return Stop(self._mode, event, cause)

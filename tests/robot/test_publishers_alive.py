@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from robot.sources import VENDOR, Endpoint, Sources, is_any_running, is_process_running
+from robot.sources import COMMAND_LENGTH, UNKNOWN, VENDOR, Endpoint, Sources, is_any_running, is_process_running
 
 HOST = b"\x12\x34"
 
@@ -59,3 +59,16 @@ def test_this_process_runs_and_a_killed_one_that_nobody_waited_for_does_not():
         assert os.path.exists(f"/proc/{child.pid}")
         assert not is_process_running(child.pid)
     assert not is_process_running(child.pid)
+
+
+def test_a_sender_whose_node_is_not_known_yet_is_named_by_its_process():
+    sources = Sources(OWN)
+    assert sources.name(_endpoint(1, "policy")) == "policy"
+    with subprocess.Popen([sys.executable, "-c", "input()", "stranger", "x" * 200], stdin=subprocess.PIPE) as child:
+        name = sources.name(_endpoint(child.pid, UNKNOWN))
+        child.communicate(b"\n")
+    assert f"process {child.pid}" in name
+    assert "input()" in name
+    assert len(name) < COMMAND_LENGTH + 40
+    assert sources.name(_endpoint(child.pid, UNKNOWN, host=b"\x56\x78")) == "a program without a name"
+    assert sources.name(_endpoint(child.pid, UNKNOWN)) in ("a program without a name", name.split(" (")[0] + " (gone)")

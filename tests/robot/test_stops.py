@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 pytest.importorskip("rclpy")
@@ -100,3 +102,14 @@ def test_a_mux_that_falls_silent_is_a_stop_and_one_that_never_spoke_is_none():
 )
 def test_a_reset_waits_for_what_may_pass_and_not_for_a_person(mode: str, blockers: str, may_reset: bool):
     assert watch(status(mode, 1, CAUSE, "sensor_stale", blockers)).may_reset is may_reset
+
+
+def test_a_mux_that_fell_silent_breaks_off_a_reset_in_real_time_only():
+    mux = watch(status("resetting", 1))
+    mux.begin()
+    assert mux.broken(is_realtime=True) is None
+    time.sleep(1.1 * SILENCE_S)
+    found = mux.broken(is_realtime=True)
+    assert found is not None
+    assert "mux" in found.cause
+    assert mux.broken(is_realtime=False) is None
