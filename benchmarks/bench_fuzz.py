@@ -83,7 +83,7 @@ def _attack(processes: Processes, run: Run, count: int, requests: int, seed: int
     with ros():
         probe = Probe(run.config.control.arm, seed)
         probe.wait_for(len(names) + (not is_direct), START_S)
-        nodes = len(probe.nodes())
+        nodes = len(probe.managed())
         attack = Attack(probe, count, requests)
         topics, services = probe.topics(), probe.services()
         stops = {name: kind for name, kind in topics.items() if name.endswith("/e_stop")}

@@ -66,6 +66,10 @@ class Probe:
         """Return name and namespace of the robot's nodes."""
         return sorted(n for n in self.node.get_node_names_and_namespaces() if n[0] not in ("fuzz", "_ros2cli"))
 
+    def managed(self) -> list[tuple[str, str]]:
+        """Return name and namespace of the nodes with a lifecycle: all but the helpers of `robot.nodes.jobs`."""
+        return [node for node in self.nodes() if not node[0].endswith("_jobs")]
+
     def topics(self) -> dict[str, str]:
         """Return the type by name of every topic that a node of the robot subscribes to."""
         of_robot = set(self.nodes())
@@ -99,15 +103,15 @@ class Probe:
             RobotError: they are not, in time.
         """
         deadline = time.monotonic() + timeout_s
-        while len(self.nodes()) < names or set(self.states().values()) != {"active"} or not self.q:
+        while len(self.managed()) < names or set(self.states().values()) != {"active"} or not self.q:
             if time.monotonic() > deadline:
                 raise RobotError(f"Of {names} nodes only these came up: {self.states()}")
             self.spin(0.2)
 
     def states(self) -> dict[str, str]:
-        """Return the lifecycle state of each node, "silent" for who does not answer."""
+        """Return the lifecycle state of each managed node, "silent" for who does not answer."""
         found = {}
-        for name, space in self.nodes():
+        for name, space in self.managed():
             path = f"{space.rstrip('/')}/{name}"
             client = self.node.create_client(GetState, f"{path}/get_state")
             answer = self.call(client, GetState.Request()) if client.wait_for_service(ANSWER_S) else None
