@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 LEVEL = 50
 """Of a control thread: above everything ordinary, at the level of the kernel's interrupt threads."""
@@ -29,6 +30,7 @@ WHAT_TO_DO = (
     "or give the container --ulimit rtprio=95 --cap-add SYS_NICE"
 )
 _CAP_SYS_NICE = 23
+AUTOGROUP = Path("/proc/self/autogroup")
 _GROUP_TRIES = 60
 
 
@@ -114,8 +116,9 @@ def _renice(nice: int, is_to_change: Callable[[int], bool]) -> None:
 def _renice_group(nice: int, is_to_change: Callable[[int], bool]) -> None:
     for _ in range(_GROUP_TRIES):
         try:
-            with open("/proc/self/autogroup", "r+") as group:
-                if is_to_change(int(group.read().split()[-1])):
+            with AUTOGROUP.open("r+") as group:
+                words = group.read().split()  # none where grouping is off, and for the kernel's own group
+                if words and is_to_change(int(words[-1])):
                     group.write(str(nice))
             return
         except BlockingIOError:  # the kernel lets one process at a time do so, and then none for a tenth of a second

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sessions.checks_ros import domain, leftovers, names_in_use, shared_memory, udp_ports
+from sessions.checks_ros import domain, leftovers, names_in_use, shared_memory, socket_buffers, udp_ports
 from sessions.checks_time import clock, priorities, system_clock
 from sessions.finding import Finding
 from sessions.system_packages import NEEDS
@@ -50,6 +50,7 @@ def all_findings(runs: Path) -> list[Finding]:
         *(_system_library(need.what, need.packages, need.is_met(), need.is_required) for need in NEEDS),
         rendering(),
         domain(os.environ, udp_ports()),
+        socket_buffers(),
         shared_memory(leftovers(shm, names_in_use(Path("/proc")))),
     ]
 

@@ -1,4 +1,4 @@
-"""What the doctor checks of ROS 2 on this machine: the domain, and what dead processes left in shared memory."""
+"""What the doctor checks of ROS 2 on this machine: domain, socket buffers, and leftovers in shared memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ PORTS_PER_DOMAIN = 250
 """PB and DG of OMG DDSI-RTPS 2.2, section 9.6.1.1: domain d owns ports PB + d DG up to the next domain's."""
 HIGHEST_DOMAIN = 101
 """Above it a domain's ports overlap Linux' ephemeral ports (from 32768), which any program may hold."""
+SOCKET_BUFFER = 4 * 1024 * 1024
+"""What every process asks for, in sessions/loopback.xml [bytes]; some twenty raw 128x128 pictures each way."""
+BUFFER_LIMITS = (Path("/proc/sys/net/core/rmem_max"), Path("/proc/sys/net/core/wmem_max"))
 UDP_TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 
 
@@ -41,6 +44,17 @@ def busy_domains(ports: Iterable[int]) -> set[int]:
     """Return the domains that have a participant on this machine."""
     domains = {(port - BASE_PORT) // PORTS_PER_DOMAIN for port in ports if port >= BASE_PORT}
     return {domain for domain in domains if domain <= HIGHEST_DOMAIN}
+
+
+def socket_buffers(limits: Iterable[Path] = BUFFER_LIMITS) -> Finding:
+    """Whether the system grants the socket buffers that a burst of pictures needs; small ones lose messages."""
+    granted = {f"net.core.{limit.name}": int(limit.read_text()) for limit in limits if limit.exists()}
+    small = {name: size for name, size in granted.items() if size < SOCKET_BUFFER}
+    text = ", ".join(f"{name} {size}" for name, size in granted.items()) or "unknown"
+    if not small:
+        return Finding("socket buffers", "ok", text)
+    advice = "Raise them: sudo sysctl -w " + " ".join(f"{name}={SOCKET_BUFFER}" for name in small)
+    return Finding("socket buffers", "warn", f"{text}; messages get lost in bursts", advice)
 
 
 def names_in_use(proc: Path) -> set[str]:

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from robot.errors import RobotError
 from robot.filelock import FileLock
+from sessions.checks_ros import BASE_PORT, PORTS_PER_DOMAIN, busy_domains, udp_ports
 
 DOMAINS = range(102)
 """Ids that are safe on Linux, whose ephemeral ports begin above theirs."""
 
-NOTHING_SHARED = {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
-"""Keeps Fast DDS from sharing memory between processes: one that is killed there may leave a lock behind for ever, on
-which the others then hang in their next message (docs/decisions/0009)."""
+FIRST_UNICAST = 10
+"""Offset of the first participant's port for discovery: d1 of OMG DDSI-RTPS 2.2, section 9.6.1.1."""
+FAST_DDS = "rmw_fastrtps_cpp"
+PROFILE = Path(__file__).with_name("loopback.xml")
+"""What Fast DDS is to use: UDP on the loopback interface, large socket buffers, no shared memory
+(docs/decisions/0009)."""
 
 
 class Domain:
@@ -50,7 +54,12 @@ class Domain:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"ROS_DOMAIN_ID": str(self.id), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        named = {"ROS_DOMAIN_ID": str(self.id)}
+        if os.environ.get("RMW_IMPLEMENTATION", FAST_DDS) != FAST_DDS:
+            return named | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        # under LOCALHOST rmw_fastrtps makes transports of its own and takes no others, so the profile says the same
+        profile = {"FASTDDS_DEFAULT_PROFILES_FILE": str(PROFILE)}
+        return named | profile | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT"}
 
     def close(self) -> None:
         """Give the id back; may be called twice."""
@@ -82,13 +91,15 @@ class Domain:
 
 
 def _has_participant(number: int) -> bool:
-    """Whether a DDS participant of this host is in the domain: its first unicast port is then bound.
+    """Whether a DDS participant of this host is in the domain: one of the domain's ports is then bound.
 
-    Port mapping of the DDSI-RTPS specification, section 9.6.2.3: 7400 + 250 * domain + 10 + 2 * participant.
+    Not only the first: the participant that has it may have ended before the others.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    if number in busy_domains(udp_ports()):
+        return True
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:  # for systems that do not tell their ports
         try:
-            probe.bind(("0.0.0.0", 7410 + 250 * number))
+            probe.bind(("0.0.0.0", BASE_PORT + PORTS_PER_DOMAIN * number + FIRST_UNICAST))
         except OSError:
             return True
     return False

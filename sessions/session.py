@@ -16,7 +16,7 @@ from robot.errors import RobotError
 from sessions import build
 from sessions.checks import collisions
 from sessions.config import digest
-from sessions.domain import NOTHING_SHARED, Domain
+from sessions.domain import Domain
 from sessions.processes import Child, Processes, how_it_ended
 from sessions.progress import Progress
 from sessions.run import Run
@@ -53,7 +53,7 @@ class Session:
             self._children.environment = self.joined
             return self
         self._domain = Domain()
-        self._children.environment = self._domain.environment | (NOTHING_SHARED if self._is_realtime else {})
+        self._children.environment = self._domain.environment
         try:
             direct = ["--direct"] if self._is_direct else []
             for name in build.node_names(self._run.config, self._is_direct):

@@ -187,7 +187,7 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb(
         "sessions.doctor",
         "check this machine and say what to do about each finding",
-        "Checks Python, packages, name collisions, the ROS domain, rendering, disk, shared memory,\n"
+        "Checks Python, packages, name collisions, the ROS domain, its sockets, rendering, disk, shared memory,\n"
         "the clocks and whether control threads may have real-time priorities.",
         ("nudge doctor", "nudge doctor --json"),
         _doctor,

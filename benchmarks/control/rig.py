@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.faults.learnt import prepare_finetuning
 from robot.errors import RobotError
 from sessions.config import load
-from sessions.domain import NOTHING_SHARED, Domain
+from sessions.domain import Domain
 from sessions.processes import ONE_THREAD, Processes
 from sessions.run import Run
 from sessions.run_config import RunConfig
@@ -112,7 +112,7 @@ class Rig:
             shutil.copytree(run.path, other)
 
     def __enter__(self) -> Rig:
-        self._environment = self._stack.enter_context(Domain()).environment | NOTHING_SHARED
+        self._environment = self._stack.enter_context(Domain()).environment
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,7 @@ from benchmarks.faults.watcher import Watcher
 from robot.errors import RobotError
 from robot.types import ROLES
 from sessions import build
-from sessions.domain import NOTHING_SHARED, Domain
+from sessions.domain import Domain
 from sessions.processes import Child, Processes
 from sessions.run import Run
 
@@ -57,7 +57,7 @@ class Cell:
         self.acknowledged = run.path / f"acknowledged_{phase}.jsonl"
         self._controls_file = run.path / "controls.bin"
         self._domain = Domain()
-        environment = self._domain.environment | NOTHING_SHARED
+        environment = self._domain.environment
         os.environ.update(environment)  # the watcher is in this process
         self._processes = Processes(run.path / "logs", environment)
         self._children: dict[str, Child] = {}

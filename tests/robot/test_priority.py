@@ -46,6 +46,16 @@ def _is_fifo_granted() -> bool:
     return found[0].startswith("SCHED_FIFO")
 
 
+def _groups_by_session() -> bool:
+    """Whether a process that leads a session of its own has a group of its own, sched(7)."""
+    if not priority.AUTOGROUP.exists():
+        return False
+    words = [sys.executable, "-c", f"print(open({str(priority.AUTOGROUP)!r}).read())"]
+    return bool(subprocess.run(words, check=True, capture_output=True, start_new_session=True).stdout.strip())
+
+
+GROUPS_BY_SESSION = _groups_by_session()
+needs_groups = pytest.mark.skipif(not GROUPS_BY_SESSION, reason="this system does not group by session")
 needs_fifo = pytest.mark.skipif(not _is_fifo_granted(), reason="this account may not use real-time priorities")
 
 
@@ -114,23 +124,43 @@ go.set()
     assert out.split() == [str(max(10, os.getpriority(os.PRIO_PROCESS, 0)))] * 4
 
 
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not group by session")
-@pytest.mark.parametrize(("has_own_session", "group_nice"), [(True, "10"), (False, None)])
-def test_a_process_lowers_the_group_of_its_own_session_and_of_no_other(
-    has_own_session: bool, group_nice: str | None
-) -> None:
-    code = f"""
-import sys
+LOWER_AND_TELL_THE_GROUP = f"""
+import pathlib, sys
 sys.path.insert(0, {str(ROOT)!r})
 from robot import priority
 priority.lower_process(10)
-print(open("/proc/self/autogroup").read().split()[-1])
+print(pathlib.Path("/proc/self/autogroup").read_text().split()[-1:])
 """
-    mine = Path("/proc/self/autogroup").read_text().split()[-1]
-    out = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, start_new_session=has_own_session
-    ).stdout
-    assert out.split() == [group_nice or mine]
+
+
+@needs_groups
+def test_a_process_lowers_the_group_of_its_own_session() -> None:
+    words = [sys.executable, "-c", LOWER_AND_TELL_THE_GROUP]
+    out = subprocess.run(words, check=True, capture_output=True, text=True, start_new_session=True).stdout
+    assert out == "['10']\n"
+
+
+@needs_groups
+def test_a_process_leaves_the_group_of_a_session_that_is_not_its_own() -> None:
+    code = f"""
+import pathlib, subprocess, sys
+group = pathlib.Path("/proc/self/autogroup")
+before = group.read_text()
+child = subprocess.run([sys.executable, "-c", {LOWER_AND_TELL_THE_GROUP!r}], check=True, capture_output=True, text=True)
+print(group.read_text() == before, child.stdout.strip() == str(before.split()[-1:]))
+"""
+    words = [sys.executable, "-c", code]
+    out = subprocess.run(words, check=True, capture_output=True, text=True, start_new_session=True).stdout
+    assert out.split() == ["True", "True"]
+
+
+def test_where_nothing_is_grouped_the_process_is_lowered_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "autogroup").touch()
+    monkeypatch.setattr(priority, "AUTOGROUP", tmp_path / "autogroup")
+    priority._renice_group(10, lambda _: True)
+    assert (tmp_path / "autogroup").read_text() == ""
 
 
 @needs_fifo
@@ -145,7 +175,7 @@ other.start()
 for nice in (-10, -5):
     print(priority.raise_process(nice))
     print(os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, other.native_id))
-    print(open("/proc/self/autogroup").read().split()[-1] if os.path.exists("/proc/self/autogroup") else -10)
+    print(*(open("/proc/self/autogroup").read().split()[-1:] if {GROUPS_BY_SESSION} else [-10]))
 go.set()
 """
     words = [sys.executable, "-c", code]

@@ -64,7 +64,9 @@ def test_this_process_runs_and_a_killed_one_that_nobody_waited_for_does_not():
 def test_a_sender_whose_node_is_not_known_yet_is_named_by_its_process():
     sources = Sources(OWN)
     assert sources.name(_endpoint(1, "policy")) == "policy"
-    with subprocess.Popen([sys.executable, "-c", "input()", "stranger", "x" * 200], stdin=subprocess.PIPE) as child:
+    words = [sys.executable, "-c", "print(flush=True); input()", "stranger", "x" * 200]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()  # before it has begun, its command line is that of these tests
         name = sources.name(_endpoint(child.pid, UNKNOWN))
         child.communicate(b"\n")
     assert f"process {child.pid}" in name

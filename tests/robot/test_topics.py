@@ -131,7 +131,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, NudgeN
         warnings.filterwarnings("ignore", "module 'sre_.*' is deprecated", DeprecationWarning)
         importlib.import_module("rosidl_generator_py")
     with pytest.MonkeyPatch.context() as patch, Domain() as domain:
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        for variable, value in domain.environment.items():
+            patch.setenv(variable, value)
         rclpy.init(domain_id=domain.id)
         found: dict[str, NudgeNode] = {}
         try:

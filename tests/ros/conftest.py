@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -28,15 +27,13 @@ DEADLINE_S = 180.0
 class Nudge:
     """Runs `nudge` commands as children; whatever is left of them is ended with the test."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
+    def __init__(self) -> None:
         self._running: list[subprocess.Popen[str]] = []
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "sessions.cli", *words],
             cwd=ROOT,
-            env=os.environ | self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -101,6 +98,6 @@ def wait_until(is_done: Callable[[], bool], what: str, timeout_s: float = DEADLI
 
 @pytest.fixture
 def nudge() -> Iterator[Nudge]:
-    runner = Nudge({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"})
+    runner = Nudge()
     yield runner
     runner.end()

@@ -145,8 +145,8 @@ class Person(Node):
 class Rig:
     """Builds nodes in a domain of its own and spins each in a thread; ends them in order."""
 
-    def __init__(self) -> None:
-        self._domain = Domain()
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
         self.context = Context()
         self.context.init(domain_id=self._domain.id)
         self._stops: list[tuple[Any, threading.Event, threading.Thread]] = []
@@ -236,7 +236,6 @@ class Rig:
             with contextlib.suppress(Exception):  # a test may have destroyed it
                 node.destroy_node()
         self.context.try_shutdown()
-        self._domain.close()
 
 
 def rigged() -> Iterator[Rig]:
@@ -244,9 +243,10 @@ def rigged() -> Iterator[Rig]:
         # a parser that rclpy loads with its first message takes a module that Python is about to drop
         warnings.filterwarnings("ignore", "module 'sre_.*' is deprecated", DeprecationWarning)
         importlib.import_module("rosidl_generator_py")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        rig = Rig()
+    with pytest.MonkeyPatch.context() as patch, Domain() as domain:
+        for name, value in domain.environment.items():
+            patch.setenv(name, value)
+        rig = Rig(domain)
         try:
             yield rig
         finally:

@@ -105,7 +105,8 @@ def bench() -> Iterator[Bench]:
         warnings.filterwarnings("ignore", "module 'sre_.*' is deprecated", DeprecationWarning)
         importlib.import_module("rosidl_generator_py")
     with pytest.MonkeyPatch.context() as patch, Domain() as domain:
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        for name, value in domain.environment.items():
+            patch.setenv(name, value)
         context = Context()
         context.init(domain_id=domain.id)
         made = Bench(context)

@@ -15,6 +15,16 @@ from sessions import checks, checks_ros, checks_time
 from sessions.checks_ros import busy_domains, udp_ports
 
 
+@pytest.mark.parametrize(("sizes", "status"), [((4194304, 4194304), "ok"), ((212992, 4194304), "warn"), ((), "ok")])
+def test_small_socket_buffers_are_said_with_what_to_do(tmp_path: Path, sizes: tuple[int, ...], status: str) -> None:
+    limits = [tmp_path / name for name in ("rmem_max", "wmem_max")]
+    for limit, size in zip(limits, sizes, strict=False):
+        limit.write_text(f"{size}\n")
+    found = checks_ros.socket_buffers(limits)
+    assert found.status == status
+    assert ("sysctl -w net.core.rmem_max=4194304" in found.advice) == (status == "warn")
+
+
 def test_a_foreign_owner_of_a_package_name_fails_and_is_named() -> None:
     findings = checks.collisions({"robot": ["nudge-robot", "robotframework"], "teleop": ["teleop"]})
     assert [f.status for f in findings] == ["fail", "fail"]
@@ -134,4 +144,4 @@ def test_trying_a_priority_leaves_this_thread_as_it_was() -> None:
 
 def test_the_doctor_looks_at_all_that_real_time_needs() -> None:
     names = {finding.name for finding in checks.all_findings(Path("runs"))}
-    assert {"names", "clock", "system clock", "priorities", "ROS domain", "shared memory"} <= names
+    assert {"names", "clock", "system clock", "priorities", "ROS domain", "socket buffers", "shared memory"} <= names
