@@ -80,12 +80,13 @@ def running(low_bits: int) -> list[int]:
 
 
 def command_line(pid: int) -> str:
-    """Return the beginning of a process' command line."""
+    """Return the beginning of a process' command line, its program without the folder."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return "gone"
-    text = " ".join(word.decode(errors="replace") for word in words if word)
+    program, *rest = (word.decode(errors="replace") for word in words if word) if any(words) else ("?",)
+    text = " ".join((program.rpartition("/")[2], *rest))
     return text if len(text) <= COMMAND_LENGTH else f"{text[:COMMAND_LENGTH]}..."
 
 
