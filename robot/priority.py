@@ -7,6 +7,7 @@ import gc
 import os
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,10 @@ LEVEL = 50
 LEVEL_EXECUTOR = 40
 """Of the thread that runs the callbacks of a process with a control thread. An ordinary one would be put aside on a
 busy machine while it holds Python's interpreter lock, and the control thread would wait for it for milliseconds."""
+LEVEL_MUX = 30
+"""Of the command mux, which decides whether anything moves and does little: no picture may keep it waiting."""
+LEVEL_HEARTBEAT = 20
+"""Of the heartbeat of a process that computes for long: it says that the process lives, not that it got a core."""
 NICE_ROBOT = -10
 """Of nodes and actor in real time: their messages and pictures come in time although others are at work."""
 NICE_LEARNER = 10
@@ -47,6 +52,17 @@ def raise_thread(level: int = LEVEL) -> str:
         raise ValueError(f"A level of SCHED_FIFO lies in [{LOWEST}, {HIGHEST}]; found {level}.")
     asked = min(level, highest_level())
     return outcome(level, asked if asked >= LOWEST and _has_fifo(asked) else 0)
+
+
+def raise_others(level: int) -> None:
+    """Give every other thread of this process SCHED_FIFO at `level`, where that is allowed; none is lowered.
+
+    Those of the middleware: it receives and sends in threads of its own, and what they have not taken in nobody hears.
+    """
+    for thread in map(int, os.listdir("/proc/self/task")):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it ended meanwhile; or it may not be
+            if thread != threading.get_native_id() and os.sched_getparam(thread).sched_priority < level:
+                _set_fifo(thread, level)
 
 
 def outcome(level: int, granted: int) -> str:
@@ -126,12 +142,16 @@ def _renice_group(nice: int, is_to_change: Callable[[int], bool]) -> None:
 
 
 def _has_fifo(level: int) -> bool:
-    # 0 is the calling thread, not the process; RESET_ON_FORK keeps its children ordinary
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(level))
+        _set_fifo(0, level)  # 0 is the calling thread, not the process
     except PermissionError:
         return False
     return True
+
+
+def _set_fifo(thread: int, level: int) -> None:
+    # RESET_ON_FORK keeps its children ordinary
+    os.sched_setscheduler(thread, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(level))
 
 
 def _effective_capabilities() -> int:

@@ -39,7 +39,7 @@ class ManagedNode(LifecycleNode):
     """What went wrong last; forgotten when the node is configured again."""
 
     level = 0
-    """In real time: SCHED_FIFO of the thread that runs its callbacks, where it may be had; 0 is ordinary."""
+    """In real time: SCHED_FIFO of its process' threads, where it may be had; 0 is ordinary."""
     scheduling = "Ordinary scheduling."
     """What came of asking for a real-time priority, in a sentence."""
 

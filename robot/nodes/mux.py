@@ -12,6 +12,7 @@ from rclpy.context import Context
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from robot import priority
 from robot.actions import ActionMap
 from robot.mode import MOVING, Event, Mode
 from robot.mux import CommandMux, HumanInput, MuxOutput
@@ -57,6 +58,8 @@ class MuxNode(NudgeNode):
         cameras: camera namespaces without whose pictures nothing moves (real time).
         nodes: names in the graph of the nodes without which nothing moves (real time).
     """
+
+    level = priority.LEVEL_MUX
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 
 from std_msgs.msg import Header
 
+from robot import priority
 from robot.nodes.messages import to_time
 from robot.topics import topic
 
@@ -41,6 +42,7 @@ class Pulse:
         self._publish(FAREWELL + self._name)
 
     def _run(self) -> None:
+        priority.raise_thread(priority.LEVEL_HEARTBEAT)
         while not self._end.wait(1.0 / topic("heartbeat").rate_hz):
             self.beat()
 

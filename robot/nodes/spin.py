@@ -92,6 +92,7 @@ def schedule(node: NudgeNode) -> None:
     if node.level:
         priority.steady_interpreter()
         node.scheduling = priority.raise_thread(node.level)
+        priority.raise_others(node.level)
 
 
 @contextmanager

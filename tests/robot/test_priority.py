@@ -73,6 +73,26 @@ def test_the_calling_thread_alone_is_raised() -> None:
     assert seen == {"control": os.SCHED_FIFO, "process": os.SCHED_OTHER, "child": os.SCHED_OTHER}
 
 
+@needs_fifo
+def test_the_other_threads_are_raised_as_well_and_none_is_lowered() -> None:
+    level = min(30, priority.highest_level())
+    code = f"""
+import os, sys, threading
+sys.path.insert(0, {str(ROOT)!r})
+from robot import priority
+go = threading.Event()
+threads = [threading.Thread(target=go.wait) for _ in range(2)]
+for thread in threads:
+    thread.start()
+priority._set_fifo(threads[0].native_id, {level})
+priority.raise_others({level - 1})
+print(*(os.sched_getparam(t).sched_priority for t in (0, threads[0].native_id, threads[1].native_id)))
+go.set()
+"""
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.split() == ["0", str(level), str(level - 1)]
+
+
 def test_who_may_not_is_told_what_to_do_and_stays_ordinary() -> None:
     sentence, scheduling, process = _as_nobody()
     assert "may not use real-time priorities" in sentence

@@ -54,6 +54,23 @@ def test_control_and_executor_of_the_arm_are_raised_and_what_they_start_is_not(s
     assert os.sched_getparam(pid).sched_priority == priority.LEVEL_EXECUTOR
 
 
+@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no real-time priorities for this account")
+@pytest.mark.parametrize(("name", "level"), [("arm", priority.LEVEL_EXECUTOR), ("mux", priority.LEVEL_MUX)])
+def test_what_receives_the_messages_of_arm_and_mux_is_raised_too(
+    start: Callable[..., int], name: str, level: int
+) -> None:
+    pid = start(name, "--realtime")
+
+    def received_at() -> list[int]:
+        return [
+            os.sched_getparam(int(thread)).sched_priority
+            for thread in os.listdir(f"/proc/{pid}/task")
+            if Path(f"/proc/{pid}/task/{thread}/comm").read_text().startswith("dds.udp")
+        ]
+
+    assert becomes(lambda: bool(received_at()) and set(received_at()) == {level})
+
+
 def test_in_lockstep_nothing_is_raised() -> None:
     code = """
 import os
