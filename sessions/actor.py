@@ -263,6 +263,7 @@ def main() -> int:
             actor = Actor(run, PHASES[arguments.phase], arguments.realtime)
             if arguments.realtime:
                 priority.raise_process()
+                priority.steady_interpreter()  # its heart beats in a thread beside policy and store
             actor.play(arguments.episodes)
         return 0
     except KeyboardInterrupt:

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from robot.store.schema import Field
 
 ZSTD_LEVEL = 1
-SYNC_THREADS = 16
+SYNC_THREADS = 2
+"""A journalling file system makes one flush of those that wait together. Many threads keep others of the process from
+Python's lock: with 16 a heartbeat once waited 0.2 s, which stops a reset."""
 
 
 class Batch:
@@ -54,7 +56,6 @@ class Batch:
     def publish(self) -> None:
         """Flush every staged file, then rename each into place; the last rename is the commit point."""
         if self._is_synced:
-            # Several at a time, because a journalling file system makes one flush of those that wait.
             with ThreadPoolExecutor(SYNC_THREADS) as pool:
                 list(pool.map(sync, [temporary for temporary, _ in self._staged]))
         for temporary, path in self._staged:
