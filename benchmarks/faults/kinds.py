@@ -129,7 +129,7 @@ def _kinds() -> list[Kind]:
         for value, fault in enumerate(FRAME_FAULTS[1:], start=1):
             inject = _spoil(f"frames/camera_{camera}", value)
             is_quick = (camera, fault) in {("front", "dropped"), ("wrist", "black"), ("front", "repeated")}
-            kinds.append(Kind(f"frames_{fault}_{camera}", inject, MOTION, (camera,), is_quick=is_quick))
+            kinds.append(Kind(f"frames_{fault}_{camera}", inject, ANY, (camera,), is_quick=is_quick))
     for value, fault in enumerate(ACTION_FAULTS[1:], start=1):
         words = {"nan": ("nan",), "infinity": ("nan", "infinity"), "far": ("far", "jump")}[fault]
         inject = _spoil("action", value)

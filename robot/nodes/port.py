@@ -112,7 +112,8 @@ class RosRobot(NudgeNode):
             n: self.publisher(n) for n in ("policy/target_pose", "policy/action", "policy/info", "episode/event")
         }
         self._triggers: dict[str, Any] = {
-            n: self.create_client(Trigger, n) for n in ("reset/reset", "mux/episode_end", "arm/hold")
+            n: self.create_client(Trigger, n)
+            for n in ("reset/reset", "mux/episode_end", "mux/reset_failed", "arm/hold")
         }
         self._seed: Any = self.create_client(SetParameters, "reset/set_parameters")
 
@@ -122,8 +123,7 @@ class RosRobot(NudgeNode):
         Raises:
             RobotError: after 30 s, naming what is silent.
         """
-        waiting = lambda: f"not ready: {', '.join(self._not_ready())}"  # noqa: E731
-        wait(self._turn, lambda: not self._not_ready(), READY_TIMEOUT_S, waiting)
+        wait(self._turn, lambda: not self._not_ready(), READY_TIMEOUT_S, lambda: f"not ready: {self._not_ready()}")
         self.idle(SETTLE_S)
 
     def idle(self, duration_s: float) -> None:
@@ -139,8 +139,7 @@ class RosRobot(NudgeNode):
         """
         self.end()
         with contextlib.suppress(RobotError):  # what stopped the last episode may pass by itself
-            passed = lambda: self._mux.may_reset and not self._pictures.problem  # noqa: E731
-            wait(self._turn, passed, BLOCKED_TIMEOUT_S, lambda: "")
+            wait(self._turn, lambda: self._mux.may_reset and not self._pictures.problem, BLOCKED_TIMEOUT_S, lambda: "")
         if self._pictures.problem:
             raise RobotError(self._pictures.problem)
         self._mux.begin()
@@ -215,15 +214,17 @@ class RosRobot(NudgeNode):
         """Let the reset node do its work; a stop in the midst of it ends the wait. Returns the stamp of its end."""
         self._is_ended = False
         future = self._triggers["reset/reset"].call_async(Trigger.Request())
-        silent = lambda: "reset/reset did not answer"  # noqa: E731
         broken = partial(self._mux.broken, not self.graph.is_lockstep)
-        wait(self._turn, lambda: future.done() or broken() is not None, ANSWER_TIMEOUT_S, silent)
+        silent = lambda: "reset/reset did not answer"  # noqa: E731
+        wait(self._turn, lambda: bool(future.done() or broken(self._pictures.problem)), ANSWER_TIMEOUT_S, silent)
         if not future.done():
+            if self._pictures.problem:  # nobody else looks into the pictures
+                self._triggers["mux/reset_failed"].call_async(Trigger.Request())
             self.idle(STOPPED_TIMEOUT_S)  # the reset node may have better words for it
         answer = future.result() if future.done() else None
         if answer is None or not answer.success:
             said = "Reset failed: the reset node did not answer." if answer is None else answer.message
-            cause = stop.cause if (stop := broken()) is not None else self._mux.cause
+            cause = stop.cause if (stop := broken(self._pictures.problem)) is not None else self._mux.cause
             raise RobotError(said if not cause or cause in said else f"{said.rstrip('.')} ({cause.rstrip('.')}).")
         with contextlib.suppress(RobotError):
             # the word of the mux that all is well again may be under way; without it the first tick stops the episode
@@ -286,13 +287,11 @@ class RosRobot(NudgeNode):
         seen = {"sensor_stale": self._ticks.problem(streams.age_limits_s(self._cameras))}
         if not self.graph.is_lockstep:
             seen = {"learner_lost": self.guard(), "sensor_spoilt": self._pictures.problem} | seen
-        for event, cause in seen.items():
-            if cause:
-                return self._mux.seen(event, cause)
-        return None if self.graph.is_lockstep else self._mux.silence
+        stop = next((self._mux.seen(event, cause) for event, cause in seen.items() if cause), None)
+        return stop if stop or self.graph.is_lockstep else self._mux.silence
 
-    def _not_ready(self) -> list[str]:
-        return self.absent() + [f"node {name}" for name in self._nodes if name not in self._ready_nodes]
+    def _not_ready(self) -> str:
+        return ", ".join(self.absent() + [f"node {name}" for name in self._nodes if name not in self._ready_nodes])
 
     def _call(self, client: Any, request: Any, name: str) -> Any:
         future = client.call_async(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,10 @@ PATIENCE_S = 5.0
 RETRY_S = 0.1
 POSE_TIMEOUT_S = 30.0
 """By the wall's clock; in lockstep the machine may be slow."""
+ANSWER_TIMEOUT_S = 2.0
+"""How long a service may be silent in real time: one whose process was killed never answers."""
+HOMING_TIMEOUT_S = 40.0
+"""The same for `arm/home`, which answers when the arm is there; the arm itself gives up earlier."""
 
 
 def seed_parameter(name: str, seed: int) -> SetParameters.Request:
@@ -59,6 +64,8 @@ class ResetNode(NudgeNode):
         self._seed = 0
         self._pose: Any = None
         self._pose_waiter: Future[Any] | None = None
+        self._answer_waiter: Future[Any] | None = None
+        self._answers_until = 0.0
         self._wanted_ns = 0
         self._waits_until = 0.0
         self._mode = self._ended = ""
@@ -98,7 +105,8 @@ class ResetNode(NudgeNode):
             response.success = True
             self._say("done")
         except RobotError as error:
-            await self._triggers["mux/reset_failed"].call_async(Trigger.Request())
+            with contextlib.suppress(RobotError):  # then the mux is gone, and the arm holds for want of it
+                await self._trigger("mux/reset_failed")
             response.success, response.message = False, str(error)
             self._say("failed")
         finally:
@@ -109,7 +117,7 @@ class ResetNode(NudgeNode):
         await self._begin()
         settled_ns = int(await self._trigger("arm/home"))
         if self._has_scene:
-            await self._scene.call_async(seed_parameter("scene_seed", seed))
+            await self._answer(self._scene, seed_parameter("scene_seed", seed), "arm/set_parameters")
             settled_ns = int(await self._trigger("arm/hold"))
         T_base_start = start_pose(self._config, self._q_home, seed)
         pose = await self._pose_since(settled_ns)
@@ -139,12 +147,31 @@ class ResetNode(NudgeNode):
             await self._pose_since(self.now_ns() + round(RETRY_S * 1e9))
 
     async def _trigger(self, name: str) -> str:
-        answer = await self._triggers[name].call_async(Trigger.Request())
+        answer = await self._answer(self._triggers[name], Trigger.Request(), name)
         if not answer.success:
             raise RobotError(
                 f"Reset failed: {name} answered {answer.message!r}; a fault is cleared with mux/clear_fault."
             )
         return str(answer.message)
+
+    async def _answer(self, client: Any, request: Any, name: str) -> Any:
+        """Return what a service answers.
+
+        Raises:
+            RobotError: it did not answer in time.
+        """
+        is_long = self.graph.is_lockstep or name == "arm/home"
+        timeout_s = HOMING_TIMEOUT_S if is_long else ANSWER_TIMEOUT_S
+        self._answers_until = time.monotonic() + timeout_s
+        waiter = self._answer_waiter = Future(executor=self.executor)
+        future = client.call_async(request)
+        future.add_done_callback(lambda done: None if waiter.done() else waiter.set_result(done.result()))
+        answer = await waiter
+        self._answer_waiter = None
+        if answer is None:
+            client.remove_pending_request(future)
+            raise RobotError(f"Reset failed: {name} did not answer for {timeout_s} s.")
+        return answer
 
     async def _pose_since(self, stamp_ns: int) -> Any:
         """Return the first pose whose stamp is not before `stamp_ns`, as soon as there is one.
@@ -180,6 +207,9 @@ class ResetNode(NudgeNode):
     def _watch(self) -> None:
         if time.monotonic() > self._waits_until:
             self._give_up(f"the arm has told no pose for {POSE_TIMEOUT_S} s")
+        waiter = self._answer_waiter
+        if waiter is not None and not waiter.done() and time.monotonic() > self._answers_until:
+            waiter.set_result(None)
 
     def _give_up(self, why: str) -> None:
         """End what waits for a pose; what waits for a service ends by that service's answer."""
