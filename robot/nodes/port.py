@@ -32,6 +32,8 @@ SETTLE_S = 0.3
 """A reader may know its writer before the writer knows the reader; samples in between are lost."""
 STOPPED_TIMEOUT_S = 1.0
 """After a stop: what stopped the episode may be what does not answer."""
+LOOK_S = 0.15
+"""Before a reset in real time: nobody looked at the pictures while the last episode was stored."""
 BLOCKED_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 0.5
 """At the end of a session the other nodes may be gone already."""
@@ -111,10 +113,8 @@ class RosRobot(NudgeNode):
         self._outputs = {
             n: self.publisher(n) for n in ("policy/target_pose", "policy/action", "policy/info", "episode/event")
         }
-        self._triggers: dict[str, Any] = {
-            n: self.create_client(Trigger, n)
-            for n in ("reset/reset", "mux/episode_end", "mux/reset_failed", "arm/hold")
-        }
+        names = ("reset/reset", "mux/episode_end", "mux/reset_failed", "arm/hold")
+        self._triggers: dict[str, Any] = {name: self.create_client(Trigger, name) for name in names}
         self._seed: Any = self.create_client(SetParameters, "reset/set_parameters")
 
     def wait_until_ready(self) -> None:
@@ -138,6 +138,7 @@ class RosRobot(NudgeNode):
             RobotError: the reset failed, was refused or did not answer; the sentence tells what the mux knows of it.
         """
         self.end()
+        self.idle(0.0 if self.graph.is_lockstep else LOOK_S)
         with contextlib.suppress(RobotError):  # what stopped the last episode may pass by itself
             wait(self._turn, lambda: self._mux.may_reset and not self._pictures.problem, BLOCKED_TIMEOUT_S, lambda: "")
         if self._pictures.problem:
@@ -217,14 +218,15 @@ class RosRobot(NudgeNode):
         broken = partial(self._mux.broken, not self.graph.is_lockstep)
         silent = lambda: "reset/reset did not answer"  # noqa: E731
         wait(self._turn, lambda: bool(future.done() or broken(self._pictures.problem)), ANSWER_TIMEOUT_S, silent)
+        if self._pictures.problem:  # nobody else looks into the pictures
+            self._triggers["mux/reset_failed"].call_async(Trigger.Request())
+            raise RobotError(f"Reset failed: {self._pictures.problem}")
         if not future.done():
-            if self._pictures.problem:  # nobody else looks into the pictures
-                self._triggers["mux/reset_failed"].call_async(Trigger.Request())
             self.idle(STOPPED_TIMEOUT_S)  # the reset node may have better words for it
         answer = future.result() if future.done() else None
         if answer is None or not answer.success:
             said = "Reset failed: the reset node did not answer." if answer is None else answer.message
-            cause = stop.cause if (stop := broken(self._pictures.problem)) is not None else self._mux.cause
+            cause = stop.cause if (stop := broken()) is not None else self._mux.cause
             raise RobotError(said if not cause or cause in said else f"{said.rstrip('.')} ({cause.rstrip('.')}).")
         with contextlib.suppress(RobotError):
             # the word of the mux that all is well again may be under way; without it the first tick stops the episode
@@ -284,9 +286,8 @@ class RosRobot(NudgeNode):
 
     def _own_stop(self) -> Stop | None:
         """What the actor itself sees at a tick: no learner, spoilt or old streams, a silent mux (real time)."""
-        seen = {"sensor_stale": self._ticks.problem(streams.age_limits_s(self._cameras))}
-        if not self.graph.is_lockstep:
-            seen = {"learner_lost": self.guard(), "sensor_spoilt": self._pictures.problem} | seen
+        seen = {} if self.graph.is_lockstep else {"learner_lost": self.guard(), "sensor_spoilt": self._pictures.problem}
+        seen |= {"sensor_stale": self._ticks.problem(streams.age_limits_s(self._cameras))}
         stop = next((self._mux.seen(event, cause) for event, cause in seen.items() if cause), None)
         return stop if stop or self.graph.is_lockstep else self._mux.silence
 
