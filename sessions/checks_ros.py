@@ -14,7 +14,7 @@ PORTS_PER_DOMAIN = 250
 HIGHEST_DOMAIN = 101
 """Above it a domain's ports overlap Linux' ephemeral ports (from 32768), which any program may hold."""
 SOCKET_BUFFER = 4 * 1024 * 1024
-"""What every process asks for, in sessions/loopback.xml [bytes]; some twenty raw 128x128 pictures each way."""
+"""What every process asks for, in sessions/loopback.xml [bytes]; 85 raw 128x128 pictures each way."""
 BUFFER_LIMITS = (Path("/proc/sys/net/core/rmem_max"), Path("/proc/sys/net/core/wmem_max"))
 UDP_TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 
