@@ -55,14 +55,15 @@ def raise_thread(level: int = LEVEL) -> str:
 
 
 def raise_others(level: int) -> None:
-    """Give every other thread of this process SCHED_FIFO at `level`, where that is allowed; none is lowered.
+    """Give every other thread of this process SCHED_FIFO at `level`, or the highest allowed one; none is lowered.
 
     Those of the middleware: it receives and sends in threads of its own, and what they have not taken in nobody hears.
     """
+    asked = min(level, highest_level())
     for thread in map(int, os.listdir("/proc/self/task")):
         with contextlib.suppress(ProcessLookupError, PermissionError):  # it ended meanwhile; or it may not be
-            if thread != threading.get_native_id() and os.sched_getparam(thread).sched_priority < level:
-                _set_fifo(thread, level)
+            if thread != threading.get_native_id() and os.sched_getparam(thread).sched_priority < asked:
+                _set_fifo(thread, asked)
 
 
 def outcome(level: int, granted: int) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from robot import priority
 from robot.arm_server import ArmServer
 from robot.nodes import control
-from robot.nodes.spin import ros, schedule, spin
+from robot.nodes.spin import ros, scheduled_executor, spin
 from robot.timing import PeriodMeter
 from sessions import build
 from sessions.config import load
@@ -94,9 +94,9 @@ def main() -> None:
 
     with ros():
         node = build.node("arm", config, is_realtime=True)
-        schedule(node)
+        executor = scheduled_executor(node)
         node.bring_up()
-        spin(node, is_over)
+        spin(node, executor, is_over)
 
 
 if __name__ == "__main__":

@@ -44,8 +44,9 @@ class NudgeNode(ManagedNode):
                 self.subscribe("mode", self._on_mode)
 
         node = Echo("echo", graph)
-        node.bring_up()             # configure and activate
-        spin(node, should_stop)     # robot.nodes.spin
+        executor = scheduled_executor(node)     # robot.nodes.spin
+        node.bring_up()                         # configure and activate
+        spin(node, executor, should_stop)
 
     Args:
         camera: namespace of the camera, for a node of one.

@@ -71,10 +71,21 @@ def turn(executor: Any, node: NudgeNode, timeout_s: float) -> None:
         raise KeyboardInterrupt
 
 
-def spin(node: NudgeNode, should_stop: Callable[[], bool]) -> None:
-    """Spin `node` on an executor of its own until `should_stop()`; then shut it down and destroy it."""
+def scheduled_executor(node: NudgeNode) -> Any:
+    """Return an executor with `node` on it, and the urgency that the node needs in real time (`schedule`).
+
+    The events executor waits for timers in a thread that its first turn begins. It must be there to be raised: a
+    thread that a real-time one begins is an ordinary one (SCHED_RESET_ON_FORK, sched(7)).
+    """
     executor = make_executor(node.context, node.has_async_services)
     executor.add_node(node)
+    turn(executor, node, 0.0)
+    schedule(node)
+    return executor
+
+
+def spin(node: NudgeNode, executor: Any, should_stop: Callable[[], bool]) -> None:
+    """Spin `node` on its `executor` until `should_stop()`; then shut it down and destroy both."""
     try:
         while not should_stop():
             turn(executor, node, 0.1)
@@ -119,12 +130,13 @@ def run_node(build: Callable[[], NudgeNode], is_brought_up: bool = True) -> int:
         signal.signal(number, lambda *_: stop.set())
     with ros():
         node = build()
-        schedule(node)
+        executor = scheduled_executor(node)
         if is_brought_up:
             try:
                 node.bring_up()
             except BaseException:
+                executor.shutdown()
                 node.destroy_node()
                 raise
-        spin(node, stop.is_set)
+        spin(node, executor, stop.is_set)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -20,15 +21,17 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 40.0
 
 
-def levels(pid: int) -> set[int]:
-    """Return the SCHED_FIFO levels of a process' threads; 0 for ordinary ones."""
+def threads(pid: int) -> set[tuple[int, int]]:
+    """Return nice value and SCHED_FIFO level, 0 for an ordinary one, of a process' threads."""
     found = set()
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        try:
-            found.add(os.sched_getparam(int(thread)).sched_priority)
-        except ProcessLookupError:
-            continue
+    for thread in map(int, os.listdir(f"/proc/{pid}/task")):
+        with contextlib.suppress(ProcessLookupError):
+            found.add((os.getpriority(os.PRIO_PROCESS, thread), os.sched_getparam(thread).sched_priority))
     return found
+
+
+def levels(pid: int) -> set[int]:
+    return {level for _, level in threads(pid)}
 
 
 def becomes(is_true: Callable[[], bool]) -> bool:
@@ -90,12 +93,19 @@ with ros():
 
 
 @pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no priorities for this account")
-def test_a_whole_node_is_preferred_to_other_programs(start: Callable[..., int]) -> None:
+def test_every_thread_of_a_node_is_preferred_to_other_programs(start: Callable[..., int]) -> None:
+    pid = start("reset", "--realtime")
+    assert becomes(lambda: threads(pid) == {(priority.NICE_ROBOT, 0)})
+
+
+@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no priorities for this account")
+def test_an_active_mux_has_no_ordinary_thread_not_even_for_its_timers(
+    start: Callable[..., int], tmp_path: Path
+) -> None:
     pid = start("mux", "--realtime")
-    assert becomes(lambda: os.getpriority(os.PRIO_PROCESS, pid) == priority.NICE_ROBOT)
-    assert {os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in os.listdir(f"/proc/{pid}/task")} == {
-        priority.NICE_ROBOT
-    }
+    log = tmp_path / "logs" / "mux.log"
+    assert becomes(lambda: "arm has not been heard yet" in log.read_text())
+    assert threads(pid) == {(priority.NICE_ROBOT, priority.LEVEL_MUX)}
 
 
 @pytest.mark.parametrize(("options", "nice"), [(("--realtime",), priority.NICE_LEARNER), ((), 0)])
