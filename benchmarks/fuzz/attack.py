@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
@@ -19,6 +19,8 @@ LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RATE_HZ = 1500.0
 PATIENCE_S = 0.3
 """Wrong requests may stay without an answer: rclpy's own services raise where a parameter has a type that is none."""
+LATE_SHARE = 0.1
+"""Of a round's requests, which may still be without an answer when the next round goes out."""
 RESTORED_EVERY = 10
 """Rounds of services after which every node is made active again."""
 SHUTDOWNS = (5, 6, 7)
@@ -65,20 +67,32 @@ class Attack:
         kinds = {name: message_class(type_name) for name, type_name in services.items()}
         clients = {name: probe.node.create_client(kind, name) for name, kind in kinds.items()}
         known = {name: self._parameters(name) for name in kinds if "parameter" in name.rsplit("/", 1)[-1]}
-        for number in range(self.requests):
-            futures = {}
-            for name in rng.sample(sorted(kinds), len(kinds)):
-                futures[name] = clients[name].call_async(self._request(kinds[name], known.get(name, [])))
-                self.sent[name] += 1
-            deadline = time.monotonic() + patience_s
-            while not all(f.done() for f in futures.values()) and time.monotonic() < deadline:
-                probe.executor.spin_once(timeout_sec=0.05)
-            for name, future in futures.items():
+        late: deque[tuple[float, str, Any]] = deque()
+
+        def give_up(before: float) -> None:
+            while late and late[0][0] <= before:
+                _, name, future = late.popleft()
                 if not future.done():
                     self.unanswered[name] += 1
                     clients[name].remove_pending_request(future)
+
+        for number in range(self.requests):
+            futures = []
+            for name in rng.sample(sorted(kinds), len(kinds)):
+                futures.append((name, clients[name].call_async(self._request(kinds[name], known.get(name, [])))))
+                self.sent[name] += 1
+            sent = time.monotonic()
+            while sum(not future.done() for _, future in futures) > LATE_SHARE * len(futures):
+                if time.monotonic() > sent + patience_s:
+                    break
+                probe.executor.spin_once(timeout_sec=0.05)
+            late.extend((sent, name, future) for name, future in futures if not future.done())
+            give_up(time.monotonic() - patience_s)
             if is_restored and number % RESTORED_EVERY == RESTORED_EVERY - 1:
                 probe.restore()
+        if late:
+            probe.spin(patience_s)
+        give_up(time.monotonic())
         for client in clients.values():
             probe.node.destroy_client(client)
 
