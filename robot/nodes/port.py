@@ -216,8 +216,8 @@ class RosRobot(NudgeNode):
         self._is_ended = False
         future = self._triggers["reset/reset"].call_async(Trigger.Request())
         broken = partial(self._mux.broken, not self.graph.is_lockstep)
-        silent = lambda: "reset/reset did not answer"  # noqa: E731
-        wait(self._turn, lambda: bool(future.done() or broken(self._pictures.problem)), ANSWER_TIMEOUT_S, silent)
+        over = lambda: bool(future.done() or self._pictures.problem or broken())  # noqa: E731
+        wait(self._turn, over, ANSWER_TIMEOUT_S, lambda: "reset/reset did not answer")
         if self._pictures.problem:  # nobody else looks into the pictures
             self._triggers["mux/reset_failed"].call_async(Trigger.Request())
             raise RobotError(f"Reset failed: {self._pictures.problem}")

@@ -78,10 +78,8 @@ class MuxWatch:
             return None
         return self.seen("node_silent", f"The mux has been silent for {silent_s:.1f} s.")
 
-    def broken(self, is_realtime: bool, spoilt: str = "") -> Stop | None:
-        """Return the stop since `begin`, or the one of `spoilt` pictures, or in real time of a mux fallen silent."""
-        if self.stop is None and spoilt:
-            return self.seen("sensor_spoilt", spoilt)
+    def broken(self, is_realtime: bool) -> Stop | None:
+        """Return the stop since `begin`, or in real time the one of a mux fallen silent."""
         return self.stop or (self.silence if is_realtime else None)
 
     def seen(self, event: str, cause: str) -> Stop:

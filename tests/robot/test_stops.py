@@ -37,16 +37,6 @@ def test_a_stop_in_mid_episode_is_kept_with_its_cause(mode: str):
     assert mux.stop == Stop(mode, "sensor_frozen", CAUSE)
 
 
-def test_spoilt_pictures_break_what_the_mux_sees_nothing_wrong_with():
-    mux = watch(status("resetting", 1))
-    assert mux.broken(False) is None
-    assert mux.broken(False, "No picture comes from front.") == Stop(
-        "resetting", "sensor_spoilt", "No picture comes from front."
-    )
-    mux.take(status("soft_stop", 2, CAUSE, "sensor_frozen"))
-    assert mux.broken(False, "No picture comes from front.") == Stop("soft_stop", "sensor_frozen", CAUSE)
-
-
 def test_the_first_stop_counts_and_outlives_what_follows():
     mux = watch(status("policy", 1))
     mux.begin()
