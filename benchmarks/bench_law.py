@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from benchmarks.measure import quick, run, tell
+from benchmarks.measure import line, quick, run, tell
 from benchmarks.press import STEP_S, Presser
 from robot.gains import GAIN_SETS
 from robot.impedance import CartesianImpedance, ImpedanceConfig
@@ -41,11 +41,11 @@ def _press(gains: str, sequences: int, progress: Progress) -> None:
         progress.advance(note=gains)
     peaks, bound = [press.peak_n for press in found], pressers[0].law.peak_force_bound_n
     past = sum(press.share > 1.0 for press in found)
-    tell("law", f"steady_error_{gains}", max(errors), "share", len(AXES), at_most=0.02, note=STEADY_NOTE)
-    tell("law", f"contact_p50_{gains}_n", float(np.percentile(peaks, 50)), "N", sequences)
-    tell("law", f"contact_p99_{gains}_n", float(np.percentile(peaks, 99)), "N", sequences)
-    tell("law", f"contact_max_{gains}_n", max(peaks), "N", sequences, at_most=bound, note=PEAK_NOTE)
-    tell("law", f"sequences_past_bound_{gains}", past, "sequences", sequences, at_most=0)
+    tell(line("law", f"steady_error_{gains}", max(errors), "share", len(AXES), at_most=0.02, note=STEADY_NOTE))
+    tell(line("law", f"contact_p50_{gains}_n", float(np.percentile(peaks, 50)), "N", sequences))
+    tell(line("law", f"contact_p99_{gains}_n", float(np.percentile(peaks, 99)), "N", sequences))
+    tell(line("law", f"contact_max_{gains}_n", max(peaks), "N", sequences, at_most=bound, note=PEAK_NOTE))
+    tell(line("law", f"sequences_past_bound_{gains}", past, "sequences", sequences, at_most=0))
 
 
 STEADY_NOTE = "largest error of the steady force on a plate across x, y or z, as a share of clip times stiffness"
@@ -62,7 +62,7 @@ def _cost() -> None:
         for _ in range(CALLS):
             law.torque(state, dynamics, target, STEP_S)
         best = min(best, (time.perf_counter() - start) / CALLS)
-    tell("law", "torque_us", 1e6 * best, "us", REPEATS * CALLS)
+    tell(line("law", "torque_us", 1e6 * best, "us", REPEATS * CALLS))
 
 
 def _steady_error(presser: Presser) -> float:

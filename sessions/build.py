@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ class SceneRenderer:
     def __init__(self, config: RobotConfig, camera: str) -> None:
         from drivers.mujoco_camera import SimRenderer
 
-        self._make = lambda size: SimRenderer(config.sim, size)
+        self._make = partial(SimRenderer, config.sim)
         self._camera = camera
         self._renderers: dict[int, SimRenderer] = {}
 

@@ -41,7 +41,7 @@ def take_away(measures: set[str]) -> None:
         return "Ordinary scheduling." if level in refused else raised(level)
 
     priority.raise_thread = raise_thread
-    gc.freeze = (lambda: None) if "frozen_heap" in measures else frozen  # type: ignore[assignment]
+    gc.freeze = (lambda: None) if "frozen_heap" in measures else frozen
     if "process_nice" in measures:
         priority.raise_process = lambda nice=0: False
     if "early_wake" in measures:

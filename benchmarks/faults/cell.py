@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from benchmarks.faults.controls import Controls
 from benchmarks.faults.watcher import Watcher
@@ -242,7 +243,7 @@ class Cell:
         parts += [f"not alive: {', '.join(f'{name} ({self.last_words(name)})' for name in dead)}"] if dead else []
         return "; ".join(parts)
 
-    def _intruder_pipes(self):  # type: ignore[no-untyped-def]
+    def _intruder_pipes(self) -> tuple[IO[str], IO[str]]:
         if self._intruder is None or self._intruder.poll() is not None:
             frame = f"{self.run.config.control.arm}_base"
             self._intruder = subprocess.Popen(
@@ -252,4 +253,6 @@ class Cell:
                 stdout=subprocess.PIPE,
                 text=True,
             )
+        assert self._intruder.stdin is not None
+        assert self._intruder.stdout is not None
         return self._intruder.stdin, self._intruder.stdout

@@ -37,8 +37,7 @@ class Controls:
     """
 
     def __init__(self, path: Path, is_new: bool = False) -> None:
-        mode = "w+" if is_new else "r+"
-        self._values: NDArray[np.int64] = np.memmap(path, np.int64, mode, shape=(len(_SLOTS),))
+        self._values: NDArray[np.int64] = np.memmap(path, np.int64, "w+" if is_new else "r+", shape=(len(_SLOTS),))
         self._index = {name: index for index, name in enumerate(_SLOTS)}
 
     def __getitem__(self, name: str) -> int:

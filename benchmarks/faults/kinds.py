@@ -115,7 +115,9 @@ def _block(cell: Cell, rng: random.Random) -> int:
 
 
 def _kinds() -> list[Kind]:
-    kinds = []
+    kinds: list[Kind] = []
+    activities: tuple[str, ...]
+    words: tuple[str, ...]
     for name in ("actor", "teleop", "mux", *(f"camera_{c}" for c in CAMERAS), "recorder", "reset"):
         is_reset = name == "reset"
         words = (name, name.removeprefix("camera_")) if name != "actor" else ("actor", "policy")
@@ -134,8 +136,7 @@ def _kinds() -> list[Kind]:
         words = {"nan": ("nan",), "infinity": ("nan", "infinity"), "far": ("far", "jump")}[fault]
         inject = _spoil("action", value)
         is_quick = fault == "nan"
-        kind = Kind(f"action_{fault}", inject, ("policy",), words, True, is_passing=True, is_quick=is_quick)
-        kinds.append(kind)
+        kinds.append(Kind(f"action_{fault}", inject, ("policy",), words, True, is_passing=True, is_quick=is_quick))
     for name in CLOCKED:
         words = ("clock", "future", name.removeprefix("camera_"))
         kinds.append(Kind(f"clock_{name}", _step_clock(name), MOTION, words, is_passing=True))
@@ -144,7 +145,8 @@ def _kinds() -> list[Kind]:
         activities = ("resetting",) if row.startswith("reset") else ("human",) if row.startswith("teleop") else ANY
         name = f"source_{row.replace('/', '_')}"
         kinds.append(Kind(name, _intrude(row), activities, ("intruder",), is_quick=row == "target_pose"))
-    presses = [(activity, _press, (activity,)) for activity in ("disabled", "ready", "policy", "human", "resetting")]
+    at = ("disabled", "ready", "policy", "human", "resetting")
+    presses: list[tuple[str, Inject, tuple[str, ...]]] = [(activity, _press, (activity,)) for activity in at]
     presses += [("soft_stop", _press_stopped, MOTION), ("fault", _press_again, MOTION)]
     for before, press, activities in presses:
         is_quick = before in ("policy", "resetting")

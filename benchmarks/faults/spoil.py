@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import array
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.faults.controls import FRAME_FAULTS, Controls
 
@@ -71,8 +73,8 @@ def spoil_pictures(controls: Controls, slot: str) -> None:
         made = publisher(self, name)
         return SpoiltPublisher(made, controls, slot) if name in ("policy/image", "policy/pulse") else made
 
-    def rendered(self: SceneRenderer, *arguments: Any) -> Any:
-        picture = render(self, *arguments)
+    def rendered(self: SceneRenderer, truth: Mapping[str, float], size: int) -> NDArray[np.uint8]:
+        picture = render(self, truth, size)
         return np.zeros_like(picture) if FRAME_FAULTS[controls[slot]] == "black" else picture
 
     NudgeNode.publisher = spoilt  # type: ignore[method-assign]
@@ -82,6 +84,6 @@ def spoil_pictures(controls: Controls, slot: str) -> None:
 def block_reset(controls: Controls) -> None:
     """Let this process' reset never find its start pose reached, for as long as `blocked` is set."""
     from robot.nodes import reset
+    from robot.reset import is_reached
 
-    is_reached = reset.is_reached
-    reset.is_reached = lambda *arguments: not controls["blocked"] and is_reached(*arguments)
+    reset.is_reached = lambda *arguments: not controls["blocked"] and is_reached(*arguments)  # type: ignore[attr-defined]

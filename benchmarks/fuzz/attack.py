@@ -8,6 +8,7 @@ from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import ListParameters
+from rclpy.client import Client
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -65,7 +66,9 @@ class Attack:
     def services(self, services: dict[str, str], is_restored: bool = False, patience_s: float = PATIENCE_S) -> None:
         probe, rng = self.probe, self.probe.garbage.rng
         kinds = {name: message_class(type_name) for name, type_name in services.items()}
-        clients = {name: probe.node.create_client(kind, name) for name, kind in kinds.items()}
+        clients: dict[str, Client[Any, Any]] = {
+            name: probe.node.create_client(kind, name) for name, kind in kinds.items()
+        }
         known = {name: self._parameters(name) for name in kinds if "parameter" in name.rsplit("/", 1)[-1]}
         late: deque[tuple[float, str, Any]] = deque()
 
@@ -97,7 +100,8 @@ class Attack:
             probe.node.destroy_client(client)
 
     def _parameters(self, service: str) -> list[str]:
-        client = self.probe.node.create_client(ListParameters, f"{service.rsplit('/', 1)[0]}/list_parameters")
+        name = f"{service.rsplit('/', 1)[0]}/list_parameters"
+        client: Client[Any, Any] = self.probe.node.create_client(ListParameters, name)
         client.wait_for_service(ANSWER_S)
         answer = self.probe.call(client, ListParameters.Request())
         return [] if answer is None else list(answer.result.names)

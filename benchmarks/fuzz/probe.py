@@ -9,6 +9,7 @@ from typing import Any
 
 import rclpy
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.client import Client
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -113,7 +114,7 @@ class Probe:
         found = {}
         for name, space in self.managed():
             path = f"{space.rstrip('/')}/{name}"
-            client = self.node.create_client(GetState, f"{path}/get_state")
+            client: Client[Any, Any] = self.node.create_client(GetState, f"{path}/get_state")
             answer = self.call(client, GetState.Request()) if client.wait_for_service(ANSWER_S) else None
             found[path] = "silent" if answer is None else answer.current_state.label
             self.node.destroy_client(client)
@@ -123,7 +124,7 @@ class Probe:
         """Make every node active again."""
         for path, state in self.states().items():
             steps = {"unconfigured": (CONFIGURE, ACTIVATE), "inactive": (ACTIVATE,)}.get(state, ())
-            client = self.node.create_client(ChangeState, f"{path}/change_state")
+            client: Client[Any, Any] = self.node.create_client(ChangeState, f"{path}/change_state")
             for transition in steps:
                 request = ChangeState.Request()
                 request.transition.id = transition

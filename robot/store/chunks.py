@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
+from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 
 from robot.store.schema import Field
