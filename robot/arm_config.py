@@ -26,7 +26,16 @@ class ArmMode(enum.Enum):
 class Law(Protocol):
     """A control law; `robot.impedance.CartesianImpedance` is one."""
 
-    def torque(self, state: ArmState, dynamics: ArmDynamics, T_base_target: Pose, dt_s: float) -> Array: ...
+    def torque(
+        self,
+        state: ArmState,
+        dynamics: ArmDynamics,
+        T_base_target: Pose,
+        dt_s: float,
+        posture: Array | None = None,
+        is_held: bool = False,
+    ) -> Array: ...
+    def stretch(self, dynamics: ArmDynamics, T_base_target: Pose) -> float: ...
     def reset(self, torque: Array | None = None) -> None: ...
 
 

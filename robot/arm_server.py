@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from robot.arm_config import ArmMode, ArmServerConfig, Law
+from robot.arm_modes import ArmModes
 from robot.arm_readings import ArmReadings, ArmSnapshot
 from robot.clock import to_ns
 from robot.errors import FaultError, RobotError
@@ -18,8 +19,11 @@ from robot.types import Array
 
 __all__ = ["ArmMode", "ArmServer", "ArmServerConfig", "ArmSnapshot", "Law"]
 
+HOMED = "homed"
+"""The cause of a hold that a homing ended in at its goal."""
 
-class ArmServer:
+
+class ArmServer(ArmModes):
     """Runs one arm, one tick at a time. It has no thread and no clock but the arm's stamps.
 
     server = ArmServer(arm, CartesianImpedance(ImpedanceConfig()), ArmServerConfig(), SafetyConfig())
@@ -49,12 +53,12 @@ class ArmServer:
         self._tau = np.zeros(7)
         self._fading_dq: Array = np.zeros(7)
         self._target: Pose | None = None
-        self._stamp_ns = self._expires_ns = self._mode_since_ns = 0
+        self._q_held: Array = np.zeros(7)
+        self._stamp_ns = self._expires_ns = 0
         self._oldest_ns = -(2**63)
         self._executed = (0, 0)
         self._homing: HomingMotion | None = None
-        self._mode = ArmMode.HOLD
-        self._cause = "not connected"
+        super().__init__()
         self._ticks = self._accepted = self._refused = self._expired = self._faults = self._stops = 0
 
     def connect(self) -> None:
@@ -122,6 +126,8 @@ class ArmServer:
     def start_home(self, seed: int) -> None:
         """Begin to lift the tool and go to the home posture of `seed`; the ticks do it, `hold` ends it early.
 
+        It ends in a hold, with cause `HOMED`; or where something is in the way, or the contact passes the limits.
+
         All filters are forgotten, so that what follows depends on the arm's state and the seed alone.
 
         Raises:
@@ -185,46 +191,9 @@ class ArmServer:
         return self._readings.snapshot(self._tau)
 
     @property
-    def mode(self) -> str:
-        """One of the values of `ArmMode`."""
-        return self._mode.value
-
-    @property
-    def mode_since_ns(self) -> int:
-        """Stamp of the arm [ns] at which the mode last changed."""
-        return self._mode_since_ns
-
-    @property
-    def cause(self) -> str:
-        """Why the arm is not following a command, for a person; empty when it is."""
-        return self._cause
-
-    @property
-    def fault(self) -> str:
-        """Why the arm is faulted; empty when it is not."""
-        return self._cause if self._mode is ArmMode.FAULT else ""
-
-    @property
     def executed(self) -> tuple[int, int]:
         """Stamp of the newest command that a control tick followed, and the arm's stamp of the first such tick [ns]."""
         return self._executed
-
-    @property
-    def has_fault(self) -> bool:
-        return self._mode is ArmMode.FAULT
-
-    @property
-    def is_latched(self) -> bool:
-        """Whether a fault or a stop waits for a person."""
-        return self._mode in (ArmMode.FAULT, ArmMode.STOP)
-
-    @property
-    def is_homing(self) -> bool:
-        return self._mode is ArmMode.HOMING
-
-    @property
-    def is_holding(self) -> bool:
-        return self._mode is ArmMode.HOLD
 
     @property
     def counters(self) -> dict[str, int]:
@@ -262,22 +231,28 @@ class ArmServer:
         if self._homing is not None:
             torque = self._homing.torque(self.law, state, dynamics, self.config.control_step_s)
             if self._homing.is_done:
-                self._begin_hold(dynamics, "homed")
+                self._begin_hold(dynamics, HOMED)
+            elif self._homing.is_stuck:
+                self._begin_hold(dynamics, "something is in the way home")
+            elif contact := self._governor.refuse_contact(*np.split(self._readings.wrench(), 2)):
+                self._begin_hold(dynamics, contact.sentence())
             return torque
         if self._target is None:
             raise RobotError("The arm has no target; call connect first.")
-        return self.law.torque(state, dynamics, self._target, self.config.control_step_s)
+        step_s = self.config.control_step_s
+        if self._mode is ArmMode.FOLLOW:
+            return self.law.torque(state, dynamics, self._target, step_s)
+        # neither a posture that somebody sets nor a stiffness of zero moves an arm that holds
+        return self.law.torque(state, dynamics, self._target, step_s, posture=self._q_held, is_held=True)
 
     def _begin_hold(self, dynamics: ArmDynamics, cause: str, mode: ArmMode = ArmMode.HOLD) -> None:
         self._homing = None
-        self._target = dynamics.T_base_tool
+        self._target, self._q_held = dynamics.T_base_tool, self._readings.newest()[0].q
         self.law.reset(self._tau)
         self._enter(mode, cause)
 
     def _enter(self, mode: ArmMode, cause: str) -> None:
-        if mode is not self._mode:
-            self._mode_since_ns = self._readings.newest()[0].stamp_ns
-        self._mode, self._cause = mode, cause
+        self.enter(mode, cause, self._readings.newest()[0].stamp_ns)
 
     def _latch(self, cause: str) -> None:
         self._homing = None

@@ -8,13 +8,16 @@ from typing import Protocol
 import numpy as np
 
 from robot.interfaces import ArmDynamics, ArmState
-from robot.se3 import Pose
+from robot.se3 import Pose, exp_rotation, quaternion_multiply
 from robot.settings import Settings, setting
 from robot.types import Array
 
 
-class LiftLaw(Protocol):
-    def torque(self, state: ArmState, dynamics: ArmDynamics, T_base_target: Pose, dt_s: float) -> Array: ...
+class HomingLaw(Protocol):
+    def torque(
+        self, state: ArmState, dynamics: ArmDynamics, T_base_target: Pose, dt_s: float, posture: Array | None = None
+    ) -> Array: ...
+    def stretch(self, dynamics: ArmDynamics, T_base_target: Pose) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class HomePosture(Settings):
 
 @dataclass(frozen=True)
 class HomingConfig(Settings):
-    """The two parts of the motion and the joint spring that follows the second."""
+    """The two parts of the motion."""
 
     lift_m: float = setting(0.10, "Height of the lift.", unit="m", low=0.0, high=0.5)
     lift_s: float = setting(0.6, "Duration of the lift.", unit="s", low=0.1, high=10.0)
@@ -45,41 +48,49 @@ class HomingConfig(Settings):
     )
     shortest_move_s: float = setting(0.4, "Duration of a move over no distance.", unit="s", low=0.1, high=10.0)
     settle_s: float = setting(0.3, "Rest at the end, for the springs to relax.", unit="s", low=0.0, high=5.0)
-    frequency_hz: float = setting(6.0, "Natural frequency of the joint spring.", unit="Hz", low=0.5, high=20.0)
+    reached_rad: float = setting(0.01, "How near every joint has to come.", unit="rad", low=1e-4, high=0.2)
+    patience_s: float = setting(
+        1.0, "Without any progress for so long, something is in the way.", unit="s", low=0.1, high=10.0
+    )
 
 
 class HomingMotion:
-    """One homing from a measured state to `q_home` (7,) [rad]; `is_done` after its last tick."""
+    """One homing from a measured state to `q_home` (7,) [rad].
+
+    The law moves the arm, as it does towards any target, so that its bounds on force, speed and torque hold here too:
+    the lift is a path of the tool, the rest one of the joints, of which the law gets the tool's pose and the posture.
+    The second path waits for the arm where that falls behind by `SLOW` of what the springs may stretch, and stands
+    still at `STILL`.
+
+    Attributes:
+        is_done: the arm has reached its home.
+        is_stuck: it has not come on for `patience_s`.
+    """
 
     def __init__(self, config: HomingConfig, state: ArmState, dynamics: ArmDynamics, q_home: Array) -> None:
-        self.is_done = False
+        self.is_done = self.is_stuck = False
         self._config = config
         self._T_base_start = dynamics.T_base_tool
         self._q_home = q_home
         self._q_start = state.q
+        self._elapsed_s = self._still_s = self._rest_s = 0.0
         self._move_s = 0.0
-        self._elapsed_s = 0.0
+        self._share = 0.0
 
-    def torque(self, law: LiftLaw, state: ArmState, dynamics: ArmDynamics, dt_s: float) -> Array:
-        """Return the joint torques (7,) [Nm] of the next tick of `dt_s`; `law` does the lift."""
+    def torque(self, law: HomingLaw, state: ArmState, dynamics: ArmDynamics, dt_s: float) -> Array:
+        """Return the joint torques (7,) [Nm] of the next tick of `dt_s`."""
         self._elapsed_s += dt_s
         if self._elapsed_s <= self._config.lift_s:
             return law.torque(state, dynamics, self._lifted(), dt_s)
         if self._move_s == 0.0:
             self._plan(state)
-        since = self._elapsed_s - self._config.lift_s
-        self.is_done = since >= self._move_s + self._config.settle_s
-        position, speed = minimum_jerk(since / self._move_s)
-        way = self._q_home - self._q_start
-        return joint_spring(
-            self._config.frequency_hz,
-            self._q_start + position * way - state.q,
-            speed / self._move_s * way - state.dq,
-            dynamics,
-        )
+        q = self._q_start + minimum_jerk(self._share) * (self._q_home - self._q_start)
+        target = _reached_by(dynamics, q - state.q)
+        self._come_on(law.stretch(dynamics, target), float(np.max(np.abs(self._q_home - state.q))), dt_s)
+        return law.torque(state, dynamics, target, dt_s, posture=q)
 
     def _lifted(self) -> Pose:
-        height = self._config.lift_m * minimum_jerk(self._elapsed_s / self._config.lift_s)[0]
+        height = self._config.lift_m * minimum_jerk(self._elapsed_s / self._config.lift_s)
         return Pose(self._T_base_start.position + np.array([0.0, 0.0, height]), self._T_base_start.quaternion)
 
     def _plan(self, state: ArmState) -> None:
@@ -88,17 +99,33 @@ class HomingMotion:
         # a minimum-jerk path peaks at 15/8 of its mean speed
         self._move_s = max(1.875 * farthest / self._config.move_speed_rad_s, self._config.shortest_move_s)
 
+    def _come_on(self, stretch: float, left_rad: float, dt_s: float) -> None:
+        """Move on along the path, as far as the arm follows; rest at its end, and notice where nothing moves."""
+        pace = min(max((STILL - stretch) / (STILL - SLOW), 0.0), 1.0)
+        self._share = min(self._share + pace * dt_s / self._move_s, 1.0)
+        is_there = self._share == 1.0 and left_rad <= self._config.reached_rad
+        self._rest_s = self._rest_s + dt_s if is_there else 0.0
+        self.is_done = is_there and self._rest_s >= self._config.settle_s
+        is_still = not is_there and (pace == 0.0 or self._share == 1.0)
+        self._still_s = self._still_s + dt_s if is_still else 0.0
+        self.is_stuck = self._still_s >= self._config.patience_s
 
-def minimum_jerk(share: float) -> tuple[float, float]:
-    """Return position and slope of the path 10 s^3 - 15 s^4 + 6 s^5 from 0 to 1 at `share` of its duration.
+
+SLOW, STILL = 0.5, 0.8
+"""Shares of the springs' longest stretch."""
+
+
+def _reached_by(dynamics: ArmDynamics, dq: Array) -> Pose:
+    """Return where the tool would be with the joints moved on by `dq` (7,) [rad], to first order."""
+    way = dynamics.jacobian @ dq
+    tool = dynamics.T_base_tool
+    return Pose(tool.position + way[:3], quaternion_multiply(exp_rotation(way[3:]), tool.quaternion))
+
+
+def minimum_jerk(share: float) -> float:
+    """Return the position on the path 10 s^3 - 15 s^4 + 6 s^5 from 0 to 1 at `share` of its duration.
 
     Flash and Hogan, "The coordination of arm movements", J. Neuroscience 5(7), 1985.
     """
     s = min(max(share, 0.0), 1.0)
-    return s**3 * (10.0 - 15.0 * s + 6.0 * s * s), 30.0 * s * s * (1.0 - s) ** 2
-
-
-def joint_spring(frequency_hz: float, error: Array, error_rate: Array, dynamics: ArmDynamics) -> Array:
-    """Return the computed torque (7,) [Nm] that pulls `error` (7,) [rad] to zero, critically damped."""
-    omega = 2.0 * np.pi * frequency_hz
-    return np.asarray(dynamics.mass @ (omega * omega * error + 2.0 * omega * error_rate) + dynamics.bias)
+    return s**3 * (10.0 - 15.0 * s + 6.0 * s * s)

@@ -63,6 +63,13 @@ class ImpedanceConfig(Settings):
     nullspace_stiffness: float = setting(
         10.0, "Pull of the elbow towards the home posture.", unit="Nm/rad", low=0.0, high=100.0
     )
+    nullspace_clip_rad: float = setting(
+        0.15,
+        "Longest stretch of that spring at any joint: none rushes to a far posture.",
+        unit="rad",
+        low=0.01,
+        high=3.0,
+    )
     nullspace_damping: float = setting(
         3.0, "Damping of motion that the tool does not feel.", unit="Nms/rad", low=0.0, high=50.0
     )
@@ -111,7 +118,6 @@ class CartesianImpedance:
         )
         self._impact = Impact(c.heaviest_mass_kg, c.apparent_inertia, c.surface_stiffness)
         self._limit = c.torque_margin * np.array(c.torque_limit_nm)
-        self._limits = self._limit.tolist()
         self._walls = JointWalls(c.walls)
         self._ridge = REGULARISATION * np.eye(6)
         self._goal_pose: Pose | None = None
@@ -192,9 +198,27 @@ class CartesianImpedance:
         self._is_fresh = True
         self._gains.reset()
 
-    def torque(self, state: ArmState, dynamics: ArmDynamics, T_base_target: Pose, dt_s: float) -> Array:
+    def stretch(self, dynamics: ArmDynamics, T_base_target: Pose) -> float:
+        """Return how far a target stretches the springs, as a share of the clip of the axis with the largest one."""
+        gains, tool = self._gains, dynamics.T_base_tool
+        error = np.concatenate(
+            [T_base_target.position - tool.position, rotation_error(T_base_target.quaternion, tool.quaternion)]
+        )
+        return float(np.max(error / np.where(error < 0.0, gains.low, gains.high)))
+
+    def torque(
+        self,
+        state: ArmState,
+        dynamics: ArmDynamics,
+        T_base_target: Pose,
+        dt_s: float,
+        posture: Array | None = None,
+        is_held: bool = False,
+    ) -> Array:
         """Return the joint torques (7,) [Nm] for one control tick of `dt_s`.
 
+        `posture` (7,) [rad], if given, is what the null space is drawn to at this tick instead of the one set. An arm
+        that `is_held` is damped at least as the gain set in use says, however soft its springs were made.
         NaN in any input comes out as NaN; the caller must check (`robot.arm_server` does).
         """
         gains = self._gains
@@ -212,8 +236,9 @@ class CartesianImpedance:
         pull = gains.stiffness * error
         if gains.has_wrench:
             pull = np.minimum(np.maximum(pull + gains.wrench, -gains.pull_low), gains.pull_high)
-        wrench = pull - gains.damping * (J @ state.dq)
-        rest = self._nullspace(state, J) + dynamics.bias
+        damping = np.maximum(gains.damping, gains.brakes) if is_held else gains.damping
+        wrench = pull - damping * (J @ state.dq)
+        rest = self._nullspace(state, J, gains.posture if posture is None else posture) + dynamics.bias
         if self._walls.are_touched(state.q):
             rest += self._walls.torque(state.q, state.dq)
         return self._limited(J.T @ wrench, rest, dt_s)
@@ -233,10 +258,12 @@ class CartesianImpedance:
                 self._is_fresh = False
         self._filtered += dt_s / (self.config.target_time_constant_s + dt_s) * (self._goal - self._filtered)
 
-    def _nullspace(self, state: ArmState, J: Array) -> Array:
+    def _nullspace(self, state: ArmState, J: Array, goal: Array) -> Array:
         """Return the posture torque (7,) less the part that the tool would feel: (I - J^T (J J^T)^-1 J) tau."""
         c = self.config
-        posture = c.nullspace_stiffness * (self._gains.posture - state.q) - c.nullspace_damping * state.dq
+        error = goal - state.q
+        error *= min(1.0, c.nullspace_clip_rad / (float(np.abs(error).max()) + 1e-9))
+        posture = c.nullspace_stiffness * error - c.nullspace_damping * state.dq
         felt: Array = J.T @ np.linalg.solve(J @ J.T + self._ridge, J @ posture)
         return posture - felt
 
@@ -258,10 +285,7 @@ class CartesianImpedance:
         return torque
 
     def _is_too_much(self, torque: Array) -> bool:
-        for value, limit in zip(torque.tolist(), self._limits, strict=True):  # noqa: SIM110  # any() takes 1 us more
-            if abs(value) > limit:
-                return True
-        return False
+        return bool((np.abs(torque) > self._limit).any())
 
 
 def rotation_error(q_target: Array, q: Array) -> tuple[float, float, float]:

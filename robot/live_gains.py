@@ -28,6 +28,7 @@ class LiveGains:
         pull_low, pull_high: (6,) [N, Nm]; springs and feed-forward together are cut to minus and plus this.
         wrench: (6,) [N, Nm] feed-forward; has_wrench: whether there may be any.
         posture: (7,) [rad]; what the null space is drawn to.
+        brakes: (6,) [Ns/m, Nms/rad]; damping of the set in use, whatever `set_stiffness` did.
         is_blending: whether `blend` has anything to do.
     """
 
@@ -115,6 +116,7 @@ class LiveGains:
         self.name = name
         self._set = self._sets[name]
         self._goal_stiffness = np.array(self._set.stiffness)
+        self.brakes = self._damping(self._set, self._set.stiffness)
 
     def _begin(self) -> None:
         self._start, self._goal = self._now.copy(), self._goals()
@@ -133,8 +135,8 @@ class LiveGains:
     def _goals(self) -> Array:
         k, bound = self._goal_stiffness, self._set.wrench_bound
         wrench = np.minimum(np.maximum(self._goal_wrench, -bound[:, 0]), bound[:, 1])
-        damping, own = self._damping(self._set, k), self._damping(self._set, self._set.stiffness)
-        damping = np.where(wrench != 0.0, np.maximum(damping, own), damping)
+        damping = self._damping(self._set, k)
+        damping = np.where(wrench != 0.0, np.maximum(damping, self.brakes), damping)
         low, high = self._clips()
         return np.concatenate([k, damping, -k * low, k * high, bound[:, 0], bound[:, 1], wrench, self._goal_posture])
 

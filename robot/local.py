@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robot import observe
 from robot.actions import ActionMap
-from robot.arm_server import ArmServer
+from robot.arm_server import HOMED, ArmServer
 from robot.errors import FaultError, RobotError
 from robot.interfaces import DeviceSample, World
 from robot.mode import Event, Mode
@@ -90,6 +90,8 @@ class LocalRobot:
         self._server.start_home(seed)
         while self._server.is_homing:
             self._server.tick()
+        if self._server.cause != HOMED:
+            raise RobotError(f"Reset failed: the arm did not reach its home ({self._server.cause}).")
         self._world.randomise(seed)
         self._server.settle()
         self._server.advance(self._period_s)

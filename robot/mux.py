@@ -109,20 +109,24 @@ class CommandMux:
         why = f" ({self.cause})" if self.cause else ""
         return f"{event.value} is not possible in mode {self.mode.value}{why}"
 
-    def decide(self, policy: Command, human: HumanInput | None, situation: Situation) -> MuxOutput:
-        """Return this tick's command. A person who holds the dead-man always wins over the policy."""
+    def decide(self, policy: Command | None, human: HumanInput | None, situation: Situation) -> MuxOutput:
+        """Return this tick's command. A person who holds the dead-man always wins over the policy.
+
+        `policy` is None where the policy has said nothing new: what it said before is not done any more.
+        """
         if human is not None and human.is_engaged:
             self.handle(Event.ENGAGE)
         else:
             self.handle(Event.RELEASE)
-            self.handle(Event.POLICY_COMMAND)
+            if policy is not None:
+                self.handle(Event.POLICY_COMMAND)
         if self.mode is Mode.HUMAN and human is not None:
             # an axis that is not finite is a broken one: it does not move
             axes = np.clip(np.nan_to_num(human.axes, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
             action = self._actions.from_axes(axes)
             target = self._actions.target(situation.T_base_tool, action)
             return self._through_governor(Command(target, situation.now_ns, situation.frame), situation, Source.HUMAN)
-        if self.mode is Mode.POLICY:
+        if self.mode is Mode.POLICY and policy is not None:
             return self._through_governor(policy, situation, Source.POLICY)
         return self._hold(self._standstill())
 

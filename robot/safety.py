@@ -225,6 +225,11 @@ class Governor:
         angle = float(np.linalg.norm(se3.rotation_error(target.quaternion, T_base_tool.quaternion)))
         if distance > config.max_jump_m or angle > config.max_jump_rad:
             reasons |= Reason.JUMP
+        return reasons | self.refuse_contact(force, moment)
+
+    def refuse_contact(self, force: Array, moment: Array) -> Reason:
+        """Return whether the force (3,) [N] or the moment (3,) [Nm] of the contact passes its limit."""
+        config, reasons = self.config, Reason.NONE
         if not float(np.linalg.norm(force)) <= config.max_force_n:  # a NaN is refused as well
             reasons |= Reason.FORCE
         if not float(np.linalg.norm(moment)) <= config.max_moment_nm:

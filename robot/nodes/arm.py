@@ -11,7 +11,7 @@ from rclpy.context import Context
 from std_srvs.srv import Trigger
 
 from robot import priority
-from robot.arm_server import ArmServer
+from robot.arm_server import HOMED, ArmServer
 from robot.clock import to_ns
 from robot.errors import RobotError
 from robot.impedance import CartesianImpedance
@@ -28,7 +28,7 @@ from robot.topics import topic
 
 HOMING_LIMIT_S = 30.0
 """Time after which homing has failed; simulated time in lockstep."""
-GRACE_S = 0.2
+RESETTING_WAIT_S = 0.5
 """The mux' word that it is resetting may come later than the call to home: topics and services have no order."""
 FOREVER_NS = 1 << 62
 _MOVING = frozenset(mode.value for mode in MOVING)
@@ -73,7 +73,7 @@ class ArmNode(NudgeNode):
         self._is_told = False
         self._jobs: Jobs | None = None
         self._mux_mode = ""
-        self._grace_until_ns = self._heard_until_ns = 0
+        self._is_resetting = threading.Event()
         self._early: tuple[Pose, int] | None = None
         self._thread: ControlThread | None = None
         self._control = Control(server, world)
@@ -152,18 +152,17 @@ class ArmNode(NudgeNode):
         if thread is None:
             return
         now_ns = time.monotonic_ns()
-        until_ns = self._heard_until_ns = now_ns + to_ns(self._safety.heartbeat_timeout_s)
-        is_new, self._mux_mode = mode != self._mux_mode, mode
+        until_ns = now_ns + to_ns(self._safety.heartbeat_timeout_s)
+        self._mux_mode = mode
         is_moving = mode in _MOVING
         thread.why_not = f"the mux has been silent for {self._safety.heartbeat_timeout_s} s"
         if not is_moving:
             cause = next((pair.value for pair in message.values if pair.key == "cause"), "")
             thread.why_not = f"the mux is in mode {mode}{f': {cause}' if cause else ''}"
         thread.follow_until_ns = until_ns if is_moving else 0
-        if mode == Mode.RESETTING.value:
-            thread.home_until_ns = until_ns
-        elif is_new:
-            thread.home_until_ns = self._grace_until_ns
+        is_resetting = mode == Mode.RESETTING.value
+        thread.home_until_ns = until_ns if is_resetting else 0
+        (self._is_resetting.set if is_resetting else self._is_resetting.clear)()
         early, self._early = self._early, None
         if early is not None and is_moving:
             self._on_target(*early)
@@ -189,21 +188,21 @@ class ArmNode(NudgeNode):
                 break
             self._server.tick()
         self._publish_look()
-        return self._answer(response, self._server.cause == "homed")
+        return self._answer(response, self._server.cause == HOMED)
 
     def _on_home(self, request: Any, response: Any) -> Any:
         """Real time: in the thread of the jobs, until homing ends."""
         thread = self._thread
-        if thread is None or (not self.graph.is_direct and time.monotonic_ns() > self._heard_until_ns):
-            raise RobotError("the arm does not home while no mux is heard")
-        self._grace_until_ns = time.monotonic_ns() + to_ns(GRACE_S)
-        thread.home_until_ns = max(thread.home_until_ns, self._grace_until_ns)
+        is_allowed = self.graph.is_direct or self._is_resetting.wait(RESETTING_WAIT_S)
+        if thread is None or not is_allowed or time.monotonic_ns() > thread.home_until_ns:
+            why = f"now {thread.why_not}" if thread is not None else "it does not tick"
+            raise RobotError(f"the arm homes only while the mux is in mode resetting; {why}")
         self._has_homed.clear()
         thread.home(self._scene_seed)
         if not self._has_homed.wait(HOMING_LIMIT_S):
             thread.do(lambda: self._server.hold(f"homing took more than {HOMING_LIMIT_S} s"))
             self._has_homed.wait(1.0)
-        return self._answer(response, self._homed_how == "homed")
+        return self._answer(response, self._homed_how == HOMED)
 
     def _on_homed(self, cause: str) -> None:
         self._homed_how = cause

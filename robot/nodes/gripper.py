@@ -11,6 +11,7 @@ from rclpy.context import Context
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
+from robot.errors import RobotError
 from robot.gripper import FollowingClock, GripperServer
 from robot.interfaces import Gripper
 from robot.nodes import messages
@@ -47,6 +48,7 @@ class GripperNode(NudgeNode):
         self._ticks = FollowingClock() if graph.is_lockstep else None
         self._device = device(self._ticks)
         self._server = GripperServer(self._device, force_n)
+        self._is_pressed = False
 
     def setup(self) -> None:
         self._device.connect()
@@ -54,8 +56,8 @@ class GripperNode(NudgeNode):
         for name in COMMAND_ROWS:
             self.subscribe(name, self._on_command)
         # twice: a stop counts from publishers that latch and from those that do not
-        self.subscribe("e_stop", self._on_e_stop)
-        self.subscribe("e_stop", self._on_e_stop, is_late=False)
+        self.subscribe("e_stop", self._on_e_stop, is_always=True)
+        self.subscribe("e_stop", self._on_e_stop, is_late=False, is_always=True)
         self.serve(Trigger, "gripper/home", self._on_home)
         self.serve(Trigger, "gripper/reset_fault", self._on_reset_fault)
         if self._ticks is not None:
@@ -76,7 +78,8 @@ class GripperNode(NudgeNode):
         self._server.accept(message.data)
 
     def _on_e_stop(self, message: Any) -> None:
-        if message.data:
+        self._is_pressed = bool(message.data)
+        if self._is_pressed:
             self._server.trip("emergency stop")
 
     def _on_tick(self, clock: FollowingClock, message: Any) -> None:
@@ -90,6 +93,8 @@ class GripperNode(NudgeNode):
         return response
 
     def _on_reset_fault(self, request: Any, response: Any) -> Any:
+        if self._is_pressed:
+            raise RobotError("e_stop is still pressed: release it first")
         self._server.reset_fault()
         response.success = True
         return response

@@ -15,10 +15,11 @@ from std_srvs.srv import Trigger
 from robot import priority
 from robot.actions import ActionMap
 from robot.mode import MOVING, Event, Mode
-from robot.mux import CommandMux, HumanInput, MuxOutput
+from robot.mux import CommandMux, MuxOutput
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
+from robot.nodes.person import Person
 from robot.nodes.publishers import Foreign
 from robot.nodes.watch import Watch
 from robot.safety import Command, Reason, SafetyConfig, Situation
@@ -36,6 +37,8 @@ _INPUTS = {
     "reset": "reset/target_pose",
 }
 _SENDERS = ("twist", "joy", "policy", "reset")
+_MEASURED = ("pose", "wrench")
+"""Of them a second publisher would be a second arm, or a lie about where this one is."""
 _SERVICES = {
     "mux/reset_begin": Event.RESET_BEGIN,
     "mux/reset_done": Event.RESET_DONE,
@@ -83,6 +86,7 @@ class MuxNode(NudgeNode):
         self._said: tuple[Mode, str, dict[str, str]] | None = None
         self._since_ns = 0
         self._is_pressed = False
+        self._person = Person(graph, actions, safety)
         self._watch: Watch | None = None
 
     def setup(self) -> None:
@@ -101,7 +105,7 @@ class MuxNode(NudgeNode):
         if self.graph.is_lockstep:
             self.every(0.05, self._watch_silence)
             return
-        senders: dict[str, Any] = {_INPUTS[name]: taken[_INPUTS[name]] for name in _SENDERS}
+        senders: dict[str, Any] = {_INPUTS[name]: taken[_INPUTS[name]] for name in _SENDERS + _MEASURED}
         senders["target_pose"] = Foreign(self, self._target.topic_name)
         for camera in self._cameras:
             senders[f"{camera}/policy/image"] = Foreign(self, f"/{camera}/policy/image")
@@ -116,6 +120,8 @@ class MuxNode(NudgeNode):
     def start(self) -> None:
         self._said = None
         self._mux.handle(Event.ENABLE)
+        if not self.graph.is_lockstep:
+            self._mux.handle(Event.NODE_SILENT, "the mux has just been activated: a reset or a person begins")
         self._tell()
 
     def halt(self) -> None:
@@ -135,7 +141,9 @@ class MuxNode(NudgeNode):
         if name in _SENDERS and self._watch.doubled(_INPUTS[name]):
             return  # the next look stops what moves
         self._newest[name] = message
-        if name == "pose":
+        if name == "joy":
+            self._person.take_joy(message)
+        elif name == "pose":
             self._watch.take_pose(message)
         elif name == "wrench":
             self._watch.take_wrench(message)
@@ -149,7 +157,8 @@ class MuxNode(NudgeNode):
     def _decide(self, row: dict[str, Any], is_tick: bool = True) -> None:
         situation = self._situation(row)
         self._expire_person(situation.now_ns)
-        output = self._mux.decide(self._command(row["policy"]), self._human(row, situation.now_ns), situation)
+        policy = self._command(row["policy"]) if is_tick else None
+        output = self._mux.decide(policy, self._person.input(row, situation.now_ns), situation)
         if is_tick:
             # in real time a policy whose commands are refused is as good as silent
             is_refused = output.target is None and output.mode is Mode.POLICY and self._watch is not None
@@ -190,21 +199,14 @@ class MuxNode(NudgeNode):
     def _command(self, message: Any) -> Command:
         return Command(messages.to_pose(message), messages.stamp_of(message), message.header.frame_id)
 
-    def _human(self, row: dict[str, Any], now_ns: int) -> HumanInput | None:
-        if "joy" not in row or "twist" not in row:
-            return None
-        if now_ns - messages.stamp_of(row["joy"]) > self._safety.human_max_age_s * 1e9:
-            return None
-        axes = self._actions.axes_from_twist(messages.to_twist(row["twist"]), self.graph.period_s)
-        return HumanInput(axes, bool(row["joy"].buttons[0]))
-
     def _expire_person(self, now_ns: int) -> None:
         """Stop when a person in control falls silent: nobody let go, so the policy must not take over."""
         if self._watch is None or self._mux.mode is not Mode.HUMAN:
             return
-        if self._human(self._newest, now_ns) is None:
+        if self._person.input(self._newest, now_ns) is None:
             limit_s = self._safety.human_max_age_s
-            self._mux.handle(Event.COMMAND_EXPIRED, f"the person's device (teleop) has been silent for {limit_s} s")
+            why = f"the person's device (teleop) has sent no twist and no button of the last {limit_s} s"
+            self._mux.handle(Event.COMMAND_EXPIRED, f"{why} in frame {self.graph.base_frame}")
 
     def _on_service(self, event: Event, request: Any, response: Any) -> Any:
         before, refusal = self._mux.mode, self._mux.refusal(event)
@@ -212,7 +214,8 @@ class MuxNode(NudgeNode):
             response.success, response.message = False, "e_stop is still pressed: release it first"
             return response
         mode = self._mux.handle(event)
-        self._last_command = time.monotonic()
+        if mode is not before:
+            self._last_command = time.monotonic()
         self._tell()
         # what changes nothing is no success, but for an end, which there may be two of
         response.success = mode is not before or (event is Event.EPISODE_END and mode is not Mode.FAULT)
@@ -260,6 +263,7 @@ class MuxNode(NudgeNode):
         before = self._said[0] if self._said is not None else None
         self._said = now
         if mux.mode is not before:
+            self._person.take_mode(mux.mode)
             self._since_ns = self.now_ns()
             self._mode.publish(String(data=mux.mode.value))
         self._publish_status()

@@ -116,6 +116,9 @@ class Targets:
     def _on_joint(self, message: Any) -> None:
         if self._is_past_the_mux("target_joint"):
             return
+        if self._control.server.mode not in ("follow", "hold"):
+            self.refuse(f"no posture is taken in mode {self._control.server.mode}")
+            return
         names = dict(zip(message.name, message.position, strict=False))
         values = [names.get(n, np.nan) for n in self._node.graph.joint_names] if names else list(message.position)
         self._tell_law(self._law.set_posture, np.array(values, np.float64))

@@ -15,8 +15,11 @@ from robot.local import Watcher
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
+from robot.nodes.person import HELD_OVER
 from robot.topics import topic
 from robot.types import ROLES, Label
+
+_LET_GO = frozenset(mode.value for mode in HELD_OVER)
 
 
 class TeleopNode(NudgeNode):
@@ -46,6 +49,7 @@ class TeleopNode(NudgeNode):
         self.subscribe("current_pose", lambda m: self._take("pose", m))
         self.subscribe("policy/info", lambda m: self._take("info", m))
         if not self.graph.is_lockstep:
+            self.subscribe("mode", lambda m: self._newest.update(mode=m.data))
             self.every(1.0 / topic("teleop/twist").rate_hz, self._tick)
 
     def _take(self, name: str, message: Any) -> None:
@@ -67,12 +71,10 @@ class TeleopNode(NudgeNode):
     def _answer(self, row: dict[str, Any]) -> None:
         info = messages.to_named(row["info"])
         stamp_ns = messages.stamp_of(row["pose"])
+        # who simulates a person lets go of the dead-man wherever that would have to be pressed anew
+        role = "watch" if row.get("mode") in _LET_GO else ROLES[int(info["role"])]
         sample = self._watcher.sample(
-            messages.to_named(row["truth"]),
-            messages.to_pose(row["pose"]),
-            stamp_ns,
-            int(info["step"]),
-            ROLES[int(info["role"])],
+            messages.to_named(row["truth"]), messages.to_pose(row["pose"]), stamp_ns, int(info["step"]), role
         )
         self._publish(sample, stamp_ns)
 

@@ -216,3 +216,10 @@ def test_the_target_of_a_person_does_not_tilt():
     output = _mux().decide(FORWARD, RIGHT, leaning)
     down = se3.rotate(output.target.quaternion, np.array([0.0, 0.0, 1.0]))
     np.testing.assert_allclose(down, [0, 0, -1], atol=1e-12)
+
+
+def test_what_the_policy_said_before_a_person_let_go_is_not_done_afterwards():
+    mux = _mux(Mode.HUMAN)
+    output = mux.decide(None, HumanInput(np.zeros(6), is_engaged=False), SITUATION)
+    assert (output.target, output.mode) == (None, Mode.READY)
+    assert mux.decide(FORWARD, None, SITUATION).source is Source.POLICY

@@ -102,13 +102,26 @@ def test_the_arm_holds_when_the_mux_dies_while_it_homes(rig: Rig):
 
 def test_the_arm_does_not_home_unless_the_mux_resets(rig: Rig):
     rig.up(rig.arm())
-    assert "no mux" in rig.person.call("arm/home").message
+    assert "the mux has not been heard" in rig.person.call("arm/home").message
     rig.up(rig.mux())
     wait_for(lambda: rig.person.said("mux/status") in ("ready", "soft_stop"), "the mux")
     time.sleep(0.3)
     answer = rig.person.call("arm/home")
     assert not answer.success
     assert "the mux is in mode" in answer.message
+
+
+def test_no_call_to_home_moves_an_arm_whose_mux_is_at_fault(rig: Rig):
+    rig.up(rig.arm())
+    rig.up(rig.mux())
+    rig.bring_to("resetting")
+    rig.person.call("mux/reset_failed")
+    wait_for(lambda: rig.person.said("mux/status") == "fault", "the mux to be at fault")
+    time.sleep(0.3)
+    before = rig.person.pose.position
+    for _ in range(4):
+        assert not rig.person.call("arm/home").success
+    assert np.abs(rig.person.pose.position - before).max() < 1e-3
 
 
 def test_a_camera_that_repeats_itself_stops_the_policy_and_so_does_one_that_stops(rig: Rig):

@@ -167,7 +167,8 @@ def test_the_gripper_tells_what_it_holds_and_an_emergency_stop_latches(bench: Be
     bench.publish_until(Float64MultiArray, "gripper/command", wide, lambda: bench.told("refused: fault") != "")
     assert state["gripper/joint_states"].position[1] == 0.03
     assert not bench.call("gripper/home").success
-    assert bench.call("gripper/reset_fault").success
+    assert "still pressed" in bench.call("gripper/reset_fault").message
+    bench.publish_until(Bool, "e_stop", Bool(data=False), lambda: bench.call("gripper/reset_fault").success, qos)
     bench.publish_until(
         Float64MultiArray, "gripper/command", wide, lambda: state["gripper/joint_states"].position[1] == 0.08
     )

@@ -7,7 +7,9 @@ import math
 import time
 
 import pytest
+from geometry_msgs.msg import PoseStamped
 from nodes_rig import PATIENT, Rig, rigged, target, wait_for
+from rclpy.lifecycle import TransitionCallbackReturn
 
 pytestmark = [pytest.mark.ros, pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")]
 BRISK = dataclasses.replace(PATIENT, command_expiry_s=0.5)
@@ -72,3 +74,43 @@ def test_what_the_arm_refuses_for_its_senders_stops_the_mux_as_well(rig: Rig):
     wait_for(is_stopped, "the soft stop")
     assert rig.person.said("mux/status", "cause") == cause
     wait_for(lambda: rig.person.said("mux/status", "blockers") == "", "the blocker to go by itself")
+
+
+def test_calls_that_change_nothing_do_not_keep_a_silent_policy_in_control(rig: Rig):
+    rig.up(rig.arm())
+    rig.up(rig.mux(BRISK))
+    rig.bring_to("policy")
+
+    def is_stopped() -> bool:
+        assert not rig.person.call("mux/clear_fault").success
+        return rig.person.said("mux/status") == "soft_stop"
+
+    wait_for(is_stopped, "the soft stop", 5.0 * BRISK.command_expiry_s)
+
+
+def test_a_policy_alone_does_not_go_on_after_the_mux_was_deactivated_and_activated(rig: Rig):
+    rig.up(rig.arm())
+    mux = rig.up(rig.mux())
+    rig.bring_to("policy")
+    assert mux.trigger_deactivate() is TransitionCallbackReturn.SUCCESS
+    assert mux.trigger_activate() is TransitionCallbackReturn.SUCCESS
+    for _ in range(20):
+        _send(rig, is_good=True)
+        time.sleep(0.02)
+        assert rig.person.said("mux/status") in ("disabled", "ready", "soft_stop")
+    assert rig.person.said("mux/status") == "soft_stop"
+
+
+def test_a_second_arm_of_the_same_name_stops_the_motion(rig: Rig):
+    rig.up(rig.arm())
+    rig.up(rig.mux())
+    rig.bring_to("policy")
+    liar = rig.person.create_publisher(PoseStamped, "current_pose", 1)
+
+    def is_stopped() -> bool:
+        _send(rig, is_good=True)
+        return rig.person.said("mux/status", "event") == "two_sources"
+
+    wait_for(is_stopped, "the soft stop")
+    assert "current_pose has 2 publishers, arm and person" in rig.person.said("mux/status", "cause")
+    rig.person.destroy_publisher(liar)
