@@ -68,8 +68,8 @@ class Probe:
         return sorted(n for n in self.node.get_node_names_and_namespaces() if n[0] not in ("fuzz", "_ros2cli"))
 
     def managed(self) -> list[tuple[str, str]]:
-        """Return name and namespace of the nodes with a lifecycle: all but the helpers of `robot.nodes.jobs`."""
-        return [node for node in self.nodes() if not node[0].endswith("_jobs")]
+        """Return name and namespace of the nodes with a lifecycle: all but their helpers."""
+        return [node for node in self.nodes() if not node[0].endswith(("_jobs", "_buttons"))]
 
     def topics(self) -> dict[str, str]:
         """Return the type by name of every topic that a node of the robot subscribes to."""

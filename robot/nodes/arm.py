@@ -19,6 +19,7 @@ from robot.interfaces import World
 from robot.mode import MOVING, Mode
 from robot.nodes.arm_outputs import ArmOutputs
 from robot.nodes.base import Graph, NudgeNode
+from robot.nodes.buttons import Buttons
 from robot.nodes.control import Control, ControlThread
 from robot.nodes.jobs import Jobs
 from robot.nodes.targets import Targets
@@ -65,7 +66,6 @@ class ArmNode(NudgeNode):
         super().__init__("arm", graph, context=context, wall=wall)
         self._server, self._world, self._safety = server, world, safety
         self._scene_seed = 0
-        self._is_pressed = False
         self._is_commanded = False
         self._last_advance = time.monotonic()
         self._has_homed = threading.Event()
@@ -92,8 +92,7 @@ class ArmNode(NudgeNode):
         self.parameters.declare("arm", self._server.config)
         self.parameters.declare("safety", self._safety)
         # before the targets: of two messages that wait, the one of the subscription made first is taken first
-        for is_late in (True, False):
-            self.subscribe("e_stop", self._on_e_stop, is_late=is_late, is_always=True)
+        self._buttons = Buttons(self, self._on_e_stop)
         if not self.graph.is_lockstep and not self.graph.is_direct:
             self.subscribe("mux/status", self._on_mux)
         governor = Governor(self._safety) if self.graph.is_direct else None
@@ -126,6 +125,7 @@ class ArmNode(NudgeNode):
             self._jobs.end()
             self._jobs = None
         self._control.end()
+        self._buttons.end()
         self._server.close()
 
     def _on_target(self, target: Pose, stamp_ns: int) -> None:
@@ -214,8 +214,8 @@ class ArmNode(NudgeNode):
         return self._answer(response, True)
 
     def _on_reset_fault(self, request: Any, response: Any) -> Any:
-        if self._is_pressed:
-            raise RobotError("e_stop is still pressed: release it first")
+        if complaint := self._buttons.complaint():
+            raise RobotError(complaint)
         self._control.do(self._server.reset_fault)
         return self._answer(response, True)
 
@@ -233,10 +233,8 @@ class ArmNode(NudgeNode):
             response.message = f"the arm did not reach its home ({cause})"
         return response
 
-    def _on_e_stop(self, message: Any) -> None:
-        self._is_pressed = bool(message.data)
-        if self._is_pressed:
-            self._control.post(lambda: self._server.stop("e_stop"))
+    def _on_e_stop(self) -> None:
+        self._control.post(lambda: self._server.stop("e_stop"))
 
     def _on_scene_seed(self, seed: int) -> None:
         world = self._world

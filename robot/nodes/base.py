@@ -12,6 +12,8 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.context import Context
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
 from robot.clock import ClockWatch, read_clocks
@@ -89,23 +91,21 @@ class NudgeNode(ManagedNode):
 
     def publisher(self, name: str) -> Any:
         """Create the publisher of a row of the topic table."""
-        row = topic(name)
-        return self.create_publisher(
-            message_class(row.type), self._path(row), publisher_qos(row, self.graph.is_lockstep)
-        )
+        row, is_lockstep = topic(name), self.graph.is_lockstep
+        return self.create_publisher(message_class(row.type), self._path(row), publisher_qos(row, is_lockstep))
 
     def subscribe(
         self,
         name: str,
         callback: Callable[[Any], None],
         camera: str = "",
-        is_late: bool = True,
         is_always: bool = False,
+        qos: QoSProfile | None = None,
     ) -> Any:
         """Subscribe to a row of the topic table; an exception in `callback` becomes this node's fault.
 
-        `is_late` as in `robot.nodes.qos.subscription_qos`. While the node is not active messages are dropped, but for
-        the last one of a latched row, which waits; with `is_always` they are taken in every state.
+        While the node is not active messages are dropped, but for the last one of a latched row, which waits; with
+        `is_always` they are taken in every state. `qos`: another profile than that of `robot.nodes.qos`.
         """
         row = topic(name)
         meter = StreamMeter(self._path(row, camera))
@@ -118,8 +118,10 @@ class NudgeNode(ManagedNode):
                 self._waiting[meter.path] = lambda: guarded(message)
 
         guarded = self.guarded(taken)
-        qos = subscription_qos(row, self.graph.is_lockstep, is_late)
-        subscription = self.create_subscription(message_class(row.type), meter.path, guarded, qos)
+        kind, profile = message_class(row.type), qos or subscription_qos(row, self.graph.is_lockstep)
+        # who asks for another profile knows that it does not suit every publisher
+        events = SubscriptionEventCallbacks(use_default_callbacks=qos is None)
+        subscription = self.create_subscription(kind, meter.path, guarded, profile, event_callbacks=events)
         self._meters.append(meter)
         if row.publisher not in COMING_AND_GOING:
             self._required.append(subscription)

@@ -16,6 +16,7 @@ from robot.gripper import FollowingClock, GripperServer
 from robot.interfaces import Gripper
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
+from robot.nodes.buttons import Buttons
 from robot.topics import topic
 
 COMMAND_ROWS = ("gripper/command", "gripper/gripper_position_controller/commands")
@@ -48,16 +49,13 @@ class GripperNode(NudgeNode):
         self._ticks = FollowingClock() if graph.is_lockstep else None
         self._device = device(self._ticks)
         self._server = GripperServer(self._device, force_n)
-        self._is_pressed = False
 
     def setup(self) -> None:
         self._device.connect()
         self._states = self.publisher("gripper/joint_states")
         for name in COMMAND_ROWS:
             self.subscribe(name, self._on_command)
-        # twice: a stop counts from publishers that latch and from those that do not
-        self.subscribe("e_stop", self._on_e_stop, is_always=True)
-        self.subscribe("e_stop", self._on_e_stop, is_late=False, is_always=True)
+        self._buttons = Buttons(self, lambda: self._server.trip("emergency stop"))
         self.serve(Trigger, "gripper/home", self._on_home)
         self.serve(Trigger, "gripper/reset_fault", self._on_reset_fault)
         if self._ticks is not None:
@@ -72,15 +70,11 @@ class GripperNode(NudgeNode):
         self._server.stop()
 
     def teardown(self) -> None:
+        self._buttons.end()
         self._device.close()
 
     def _on_command(self, message: Any) -> None:
         self._server.accept(message.data)
-
-    def _on_e_stop(self, message: Any) -> None:
-        self._is_pressed = bool(message.data)
-        if self._is_pressed:
-            self._server.trip("emergency stop")
 
     def _on_tick(self, clock: FollowingClock, message: Any) -> None:
         clock.advance(messages.stamp_of(message))
@@ -93,8 +87,8 @@ class GripperNode(NudgeNode):
         return response
 
     def _on_reset_fault(self, request: Any, response: Any) -> Any:
-        if self._is_pressed:
-            raise RobotError("e_stop is still pressed: release it first")
+        if complaint := self._buttons.complaint():
+            raise RobotError(complaint)
         self._server.reset_fault()
         response.success = True
         return response

@@ -18,6 +18,7 @@ from robot.mode import MOVING, Event, Mode
 from robot.mux import CommandMux, MuxOutput
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
+from robot.nodes.buttons import Buttons
 from robot.nodes.join import StampJoin
 from robot.nodes.person import Person
 from robot.nodes.publishers import Foreign
@@ -85,7 +86,6 @@ class MuxNode(NudgeNode):
         self._refused = Reason.NONE
         self._said: tuple[Mode, str, dict[str, str]] | None = None
         self._since_ns = 0
-        self._is_pressed = False
         self._person = Person(graph, actions, safety)
         self._watch: Watch | None = None
 
@@ -97,9 +97,7 @@ class MuxNode(NudgeNode):
         self._timing = self.publisher("mux/timing")
         self.parameters.declare("safety", self._safety)
         taken = {row: self.subscribe(row, partial(self._take, name)) for name, row in _INPUTS.items()}
-        # twice: a stop counts from publishers that latch and from those that do not
-        for is_late in (True, False):
-            self.subscribe("e_stop", self._on_e_stop, is_late=is_late, is_always=True)
+        self._buttons = Buttons(self, self._on_e_stop)
         for name, event in _SERVICES.items():
             self.serve(Trigger, name, partial(self._on_service, event))
         if self.graph.is_lockstep:
@@ -127,6 +125,9 @@ class MuxNode(NudgeNode):
     def halt(self) -> None:
         self._mux.handle(Event.DISABLE, "the mux was deactivated")
         self._tell()
+
+    def teardown(self) -> None:
+        self._buttons.end()
 
     def _take(self, name: str, message: Any) -> None:
         if self._watch is None:
@@ -210,8 +211,8 @@ class MuxNode(NudgeNode):
 
     def _on_service(self, event: Event, request: Any, response: Any) -> Any:
         before, refusal = self._mux.mode, self._mux.refusal(event)
-        if event is Event.CLEAR_BY_PERSON and self._is_pressed:
-            response.success, response.message = False, "e_stop is still pressed: release it first"
+        if event is Event.CLEAR_BY_PERSON and (complaint := self._buttons.complaint()):
+            response.success, response.message = False, complaint
             return response
         mode = self._mux.handle(event)
         if mode is not before:
@@ -222,11 +223,9 @@ class MuxNode(NudgeNode):
         response.message = f"{before.value} -> {mode.value}" if response.success else refusal
         return response
 
-    def _on_e_stop(self, message: Any) -> None:
-        self._is_pressed = bool(message.data)
-        if self._is_pressed:
-            self._mux.handle(Event.E_STOP)
-            self._tell()
+    def _on_e_stop(self) -> None:
+        self._mux.handle(Event.E_STOP)
+        self._tell()
 
     def _watch_silence(self) -> None:
         """Lockstep: when the session falls silent in mid-episode, it is over."""

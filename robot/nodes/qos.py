@@ -45,16 +45,14 @@ EACH_COUNTS = frozenset({"mux/timing", "arm/executed"})
 """Rows that tell of one command each, of several at once."""
 
 
-def subscription_qos(row: Topic, is_lockstep: bool, is_late: bool = True) -> QoSProfile:
-    """Return the profile to take `row` with; `is_late` asks for the last sample of a latched row as well.
-
-    Asking for it shuts out publishers that do not latch.
-    """
+def subscription_qos(row: Topic, is_lockstep: bool) -> QoSProfile:
+    """Return the profile to take `row` with. Of a latched row it asks for the last sample, which shuts out publishers
+    that do not latch."""
     is_reliable = is_lockstep or row.is_latched or row.name in COMMANDS
     # a latched row may have several publishers; each one's last sample counts
     depth = LOCKSTEP_DEPTH if is_lockstep or row.is_latched or row.name in EACH_COUNTS else 1
     return QoSProfile(
         depth=SHARED_DEPTH if row.publisher == "every node" else depth,
         reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if row.is_latched and is_late else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if row.is_latched else DurabilityPolicy.VOLATILE,
     )

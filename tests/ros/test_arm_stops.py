@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import WrenchStamped
-from nodes_rig import DIRECT, Rig, rigged, target, wait_for
+from nodes_rig import DIRECT, Person, Rig, rigged, target, wait_for
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Header
 
@@ -63,6 +66,34 @@ def test_the_button_latches_arm_and_mux_and_only_a_person_clears_them(rig: Rig):
         answer = rig.person.call(name)
         assert answer.success, answer.message
     rig.bring_to("policy")
+
+
+def test_one_button_does_not_release_another(rig: Rig):
+    rig.up(rig.arm())
+    rig.up(rig.mux())
+    profile = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    console = Person(rig.context, "console")
+    quiet = PublisherEventCallbacks(use_default_callbacks=False)
+    desk = rig.person.create_publisher(Bool, "e_stop", 1, event_callbacks=quiet)
+    wall = console.create_publisher(Bool, "e_stop", profile, event_callbacks=quiet)
+
+    def says(button: Any, is_pressed: bool, mode: str) -> None:
+        def is_there() -> bool:
+            button.publish(Bool(data=is_pressed))
+            return rig.person.said("mux/status") == mode
+
+        wait_for(is_there, f"the mux to be in {mode}")
+
+    says(wall, True, "fault")
+    says(desk, False, "fault")
+    time.sleep(0.2)
+    for name in ("mux/clear_fault", "arm/reset_fault"):
+        assert rig.person.call(name).message == "e_stop is still pressed by console: release it first"
+    console.destroy_publisher(wall)
+    desk.publish(Bool(data=False))  # whose program has ended cannot release itself
+    rig.person.call_until("arm/reset_fault")
+    rig.person.call_until("mux/clear_fault")
+    console.destroy_node()
 
 
 def test_a_button_that_was_pressed_before_the_arm_came_counts(rig: Rig):
