@@ -10,7 +10,7 @@ from drivers.sim_gripper import SimGripperConfig
 from robot.actions import ActionMap
 from robot.arm_server import ArmServerConfig
 from robot.clock import to_ns
-from robot.errors import ConfigError, did_you_mean
+from robot.errors import ConfigError
 from robot.impedance import ImpedanceConfig
 from robot.raw_log import RawLogLimits
 from robot.reset import ResetConfig
@@ -63,7 +63,7 @@ class CameraConfig(Settings):
             if name not in FOVY_DEG:
                 raise ConfigError(
                     f"cameras.names must be cameras of the simulated cell, which has {', '.join(FOVY_DEG)}; "
-                    f"found {name!r}.{did_you_mean(name, FOVY_DEG)}"
+                    f"found {name!r}."
                 )
             if self.names.count(name) > 1:
                 raise ConfigError(f"cameras.names must name each camera once; found {name!r} twice, leave one out.")
