@@ -52,7 +52,7 @@ class GainSet(Settings):
         low=0.0,
         high=6000.0,
     )
-    damping_ratio: Six = setting((1.0,) * 6, "1 is critical for the apparent mass.", low=0.0, high=3.0)
+    damping_ratio: Six = setting((1.0,) * 6, "1 is critical for the apparent mass.", low=0.1, high=3.0)
     clip_low: Six = setting(
         (0.02, 0.02, 0.02, 0.15, 0.15, 0.15),
         "Longest stretch of the spring that pulls towards negative; along an axis at most 0.1.",

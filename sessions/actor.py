@@ -20,6 +20,7 @@ from robot.store import Episode, StoreReader, StoreSettings, StoreWriter
 from robot.types import Source
 from sessions import build
 from sessions.config import digest
+from sessions.domain import stay_on_this_host
 from sessions.processes import die_with_parent
 from sessions.run import STORES, Run
 from sessions.step_times import StepTimes
@@ -253,6 +254,7 @@ def main() -> int:
     parser.add_argument("--realtime", action="store_true")
     arguments = parser.parse_args()
     die_with_parent()
+    stay_on_this_host()
     from robot.nodes.spin import interrupt, ros
 
     signal.signal(signal.SIGTERM, interrupt)

@@ -103,6 +103,7 @@ def local_robot(config: RobotConfig, has_images: bool = False) -> LocalRobot:
     """Return the whole robot in this process."""
     from robot.local import LocalRobot
 
+    config.check_lockstep()
     server, world = arm_server(config)
     scenes = {name: SceneRenderer(config, name) for name in config.cameras.names} if has_images else {}
     return LocalRobot(
@@ -121,6 +122,8 @@ def local_robot(config: RobotConfig, has_images: bool = False) -> LocalRobot:
 def graph(config: RobotConfig, is_realtime: bool, is_direct: bool = False) -> Graph:
     from robot.nodes.base import Graph
 
+    if not is_realtime:
+        config.check_lockstep()
     control = config.control
     frame = control.base_frame or f"{control.arm}_base"
     return Graph(control.arm, frame, not is_realtime, control.period_s, control.silence_s, is_direct)

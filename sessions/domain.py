@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from robot.errors import RobotError
@@ -17,6 +18,8 @@ DOMAINS = range(102)
 FIRST_UNICAST = 10
 """Offset of the first participant's port for discovery: d1 of OMG DDSI-RTPS 2.2, section 9.6.1.1."""
 FAST_DDS = "rmw_fastrtps_cpp"
+RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+PROFILES = "FASTDDS_DEFAULT_PROFILES_FILE"
 PROFILE = Path(__file__).with_name("loopback.xml")
 """What Fast DDS is to use: UDP on the loopback interface, large socket buffers, no shared memory
 (docs/decisions/0009)."""
@@ -54,12 +57,7 @@ class Domain:
 
     @property
     def environment(self) -> dict[str, str]:
-        named = {"ROS_DOMAIN_ID": str(self.id)}
-        if os.environ.get("RMW_IMPLEMENTATION", FAST_DDS) != FAST_DDS:
-            return named | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        # under LOCALHOST rmw_fastrtps makes transports of its own and takes no others, so the profile says the same
-        profile = {"FASTDDS_DEFAULT_PROFILES_FILE": str(PROFILE)}
-        return named | profile | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT"}
+        return {"ROS_DOMAIN_ID": str(self.id)} | _loopback(os.environ)
 
     def close(self) -> None:
         """Give the id back; may be called twice."""
@@ -88,6 +86,25 @@ class Domain:
 
     def _holder(self, number: int) -> str:
         return f" (last by process {FileLock(self._path(number)).holder})"
+
+
+def _loopback(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables under which a process with `environment` keeps to this host."""
+    if (environment.get("RMW_IMPLEMENTATION") or FAST_DDS) != FAST_DDS:
+        return {RANGE: "LOCALHOST"}
+    # under LOCALHOST rmw_fastrtps makes transports of its own and takes no others, so the profile says the same
+    return {PROFILES: str(PROFILE), RANGE: "SYSTEM_DEFAULT"}
+
+
+def stay_on_this_host() -> None:
+    """Keep the sockets of this process on the loopback interface, unless its environment asks for something else.
+
+    To be called before rclpy is initialised. A profile of Fast DDS that is named there counts, and a range of
+    discovery beyond LOCALHOST, which means the same as this and binds every interface.
+    """
+    if os.environ.get(PROFILES) or (os.environ.get(RANGE) or "LOCALHOST") != "LOCALHOST":
+        return
+    os.environ.update(_loopback(os.environ))
 
 
 def _has_participant(number: int) -> bool:

@@ -11,6 +11,7 @@ from robot.errors import NudgeError, did_you_mean
 from robot.nodes.spin import run_node
 from sessions import build
 from sessions.config import load
+from sessions.domain import stay_on_this_host
 from sessions.processes import die_with_parent
 from sessions.robot_config import RobotConfig
 
@@ -25,6 +26,7 @@ def main() -> int:
     # `ros2 launch` adds its own arguments behind --ros-args
     arguments, _ = parser.parse_known_args()
     die_with_parent()
+    stay_on_this_host()
     try:
         config = load(RobotConfig, arguments.config)
         is_realtime = arguments.realtime or arguments.direct

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from drivers.mujoco_model import SimConfig
+from drivers.mujoco_model import FOVY_DEG, SimConfig
 from drivers.sim_gripper import SimGripperConfig
 from robot.actions import ActionMap
 from robot.arm_server import ArmServerConfig
+from robot.clock import to_ns
 from robot.errors import ConfigError
 from robot.impedance import ImpedanceConfig
 from robot.raw_log import RawLogLimits
@@ -55,6 +56,17 @@ class CameraConfig(Settings):
     image_size: int = setting(128, "side of `policy/image`", unit="pixels", low=16, high=1024)
     raw_size: int = setting(480, "side of `color/image_raw`", unit="pixels", low=16, high=2048)
     rate_hz: float = setting(30.0, "frames a second in real time", unit="Hz", low=1.0, high=120.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.names:
+            if name not in FOVY_DEG:
+                raise ConfigError(
+                    f"cameras.names must be cameras of the simulated cell, which has {', '.join(FOVY_DEG)}; "
+                    f"found {name!r}."
+                )
+            if self.names.count(name) > 1:
+                raise ConfigError(f"cameras.names must name each camera once; found {name!r} twice, leave one out.")
 
 
 @dataclass(frozen=True)
@@ -112,6 +124,11 @@ class RobotConfig(Settings):
         ActionMap(self.control.axes, self.control.scale, self.control.q_home)  # says what does not fit
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.control.arm):
             raise ConfigError(f"control.arm names topics: letters, digits and _ only; found {self.control.arm!r}.")
+        if self.control.arm in self.cameras.names:
+            raise ConfigError(
+                f"control.arm must differ from the cameras, whose names are namespaces as well; found "
+                f"{self.control.arm!r} in cameras.names too, choose another."
+            )
         scale = dict(zip(self.control.axes, self.control.scale, strict=False))
         person = self.operator
         for name, found, other, wanted in (
@@ -121,7 +138,27 @@ class RobotConfig(Settings):
         ):
             if wanted is not None and found != wanted:
                 raise ConfigError(f"{name} is {found} and {other} is {wanted}: they must be equal, set both.")
+        if to_ns(self.arm.control_step_s) != to_ns(self.sim.physics_step_s):
+            raise ConfigError(
+                f"arm.control_step_s and sim.physics_step_s must be equal, because the simulated arm makes one physics "
+                f"step a control tick; found {self.arm.control_step_s} and {self.sim.physics_step_s}, set both."
+            )
         self._check_safety()
+
+    def check_lockstep(self) -> None:
+        """Raise ConfigError unless a control period is a whole number of control ticks.
+
+        Simulated time can stop only after a whole tick; in real time periods end by the host's clock.
+        """
+        period_ns, step_ns = to_ns(self.control.period_s), to_ns(self.arm.control_step_s)
+        if period_ns % step_ns:
+            below = period_ns // step_ns * step_ns
+            near = [number * 1e-9 for number in (below, below + step_ns)]
+            raise ConfigError(
+                f"control.period_s must be a whole multiple of arm.control_step_s in simulated time; found "
+                f"{self.control.period_s} and {self.arm.control_step_s}, choose a period such as {near[0]:.9g} or "
+                f"{near[1]:.9g}."
+            )
 
     def _check_safety(self) -> None:
         """Refuse limits under which nothing could ever move."""

@@ -121,6 +121,13 @@ GOES_ON = frozenset({"pretrain", "finetune", "evaluate", "replay"})
 """Verbs that need a run directory that is already there."""
 
 
+SIMULATES = frozenset({"demo", "replay"})
+"""Verbs that replay in simulated time, also what was recorded in real time."""
+
+LOCKS = (".lock", ".up.lock")
+"""What a command that is only just beginning has put into its run."""
+
+
 MAY_MOVE = (
     "training.total_steps",
     "training.checkpoint_every",
@@ -135,10 +142,33 @@ MAY_MOVE = (
 
 def require_run(path: Path | None, verb: str) -> None:
     """Raise ConfigError unless `path` is a folder that `nudge record` or `nudge demo` has begun."""
+    begins = "demo" if verb == "demo" else "record"
     if path is None:
-        raise ConfigError(f"Say which run to {verb}: nudge {verb} --run DIR, with a folder that nudge record made.")
+        raise ConfigError(f"Say which run to {verb}: nudge {verb} --run DIR, with a folder that nudge {begins} made.")
     if not path.is_dir():
-        raise ConfigError(f"There is no run directory {path}; begin one with: nudge record --run {path}")
+        raise ConfigError(f"There is no run directory {path}; begin one with: nudge {begins} --run {path}")
+    if not _is_run(path):
+        raise ConfigError(
+            f"{path} is no run directory: it holds neither a config.yaml nor a store; name one that nudge {begins} "
+            "made."
+        )
+
+
+def _is_run(path: Path) -> bool:
+    """Whether the folder holds a run, or the store of one that was copied there."""
+    return any((path / name).exists() for name in ("config.yaml", *(f"{store}.zarr" for store in STORES.values())))
+
+
+def _refuse_a_folder_of_others(path: Path) -> None:
+    """Raise ConfigError where a run would begin among files that are none of its own."""
+    if not path.is_dir() or _is_run(path):
+        return
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in LOCKS)
+    if others:
+        raise ConfigError(
+            f"{path} is no run directory and not empty (it holds {others[0]!r}); name a new or an empty folder with "
+            "--run."
+        )
 
 
 def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> Run:
@@ -150,8 +180,15 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         ConfigError: a setting is wrong, or the folder holds something else.
     """
     path = arguments.run or Path("runs") / time.strftime(f"{verb}-%Y%m%d-%H%M%S")
-    if verb in GOES_ON:
-        require_run(arguments.run, verb)
+    try:
+        if verb in GOES_ON or getattr(arguments, "resume", False):
+            require_run(arguments.run, verb)
+        else:
+            _refuse_a_folder_of_others(path)
+    except OSError as error:
+        raise ConfigError(
+            f"The run directory {path} cannot be read ({error.strerror}); name another with --run."
+        ) from error
     saved = path / "config.yaml"
     if saved.exists():
         if not saved.read_text().strip():
@@ -161,6 +198,8 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     if arguments.seed is not None:
         config = dataclasses.replace(config, task=dataclasses.replace(config.task, seed=arguments.seed))
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=config.task.seed))
+    if verb in SIMULATES or not (getattr(arguments, "realtime", True) or getattr(arguments, "direct", False)):
+        config.check_lockstep()
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = _lock(path, verb)
@@ -189,7 +228,7 @@ def _lock(path: Path, verb: str) -> FileLock:
     Raises:
         ConfigError: another command is at work there; names its process.
     """
-    lock = FileLock(path / (".up.lock" if verb == "up" else ".lock"))
+    lock = FileLock(path / LOCKS[verb == "up"])
     if not lock.try_acquire():
         raise ConfigError(f"Process {lock.holder} is at work in {path}; wait for it, or name another --run.")
     return lock

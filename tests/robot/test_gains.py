@@ -212,6 +212,7 @@ def test_a_wrench_that_is_none_is_refused(wrench):
         ({"clip_high": (0.2,) * 6}, r"GainSet.clip_high of x must lie in \[0, 0.1\] m; found 0.2"),
         ({"clip_low": (0.02,) * 5}, "GainSet.clip_low must have six numbers, x y z rx ry rz; found 5"),
         ({"stiffness": (500.0,) * 6}, r"GainSet.stiffness of rx must lie in \[0, 400\] Nm/rad; found 500"),
+        ({"damping_ratio": (1.0,) * 5 + (0.0,)}, r"GainSet.damping_ratio must lie in \[0.1, 3.0\]; found 0"),
         ({"damping_ratio": (1.0,) * 7}, "GainSet.damping_ratio must have six numbers"),
     ],
 )

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from robot.errors import RobotError
+from robot.errors import ConfigError
 from robot.filelock import FileLock
 from robot.store import StoreWriter
 from robot.types import Decision, FinalRecord, Label, Source, StepRecord
 from sessions import build
 from sessions.cli import main
-from sessions.domain import DOMAINS, Domain
-from sessions.run import Run
+from sessions.config import load
+from sessions.run import Run, open_run
 from sessions.run_config import RunConfig
 
 
@@ -38,7 +38,60 @@ def test_a_run_that_is_not_there_is_not_made(capsys: pytest.CaptureFixture[str],
     assert not run.exists()
 
 
+@pytest.mark.parametrize("verb", ["pretrain", "finetune", "evaluate", "replay"])
+@pytest.mark.parametrize("files", [(), ("notes.txt", "model.zarr")])
+def test_a_folder_that_is_no_run_is_not_gone_on_with(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: str, files: tuple[str, ...]
+) -> None:
+    for name in files:
+        (tmp_path / name).write_text("mine")
+    said = _refusal(capsys, verb, "--run", str(tmp_path))
+    assert f"{tmp_path} is no run directory: it holds neither a config.yaml nor a store" in said
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(files)
+
+
+@pytest.mark.parametrize("files", [(), ("notes.txt",)])
+def test_a_demo_is_gone_on_with_only_where_there_is_a_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, files: tuple[str, ...]
+) -> None:
+    for name in files:
+        (tmp_path / name).write_text("mine")
+    assert "name one that nudge demo made" in _refusal(capsys, "demo", "--resume", "--run", str(tmp_path))
+    missing = tmp_path / "missing"
+    assert f"begin one with: nudge demo --run {missing}" in _refusal(capsys, "demo", "--resume", "--run", str(missing))
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(files)
+
+
+@pytest.mark.parametrize("verb", ["demo", "up", "record"])
+def test_no_run_begins_among_files_of_others(capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: str) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    said = _refusal(capsys, verb, "--run", str(tmp_path))
+    assert f"{tmp_path} is no run directory and not empty (it holds 'notes.txt')" in said
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("path", ["a.zarr", "inside/a.zarr"])
+def test_a_store_that_lies_in_no_run_is_not_replayed_into_its_folder(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, path: str
+) -> None:
+    (tmp_path / path).mkdir(parents=True)
+    assert "is no run directory" in _refusal(capsys, "replay", "--store", str(tmp_path / path))
+    assert not any(tmp_path.rglob("config.yaml"))
+
+
+def test_a_run_begins_in_an_empty_folder_and_beside_the_lock_of_another_command(tmp_path: Path) -> None:
+    arguments = Namespace(run=tmp_path, config=None, overrides=[], seed=None, realtime=False)
+    for verb in ("up", "record"):  # the second finds what the first has only just begun
+        for name in ("config.yaml", "robot.yaml", "safety.yaml"):
+            (tmp_path / name).unlink(missing_ok=True)
+        for name in ("logs", "metrics", "evaluation"):
+            if (tmp_path / name).exists():
+                (tmp_path / name).rmdir()
+        assert open_run(arguments, verb).config_file.exists()
+
+
 def test_a_missing_store_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    Run(tmp_path, RunConfig()).save_config()
     said = _refusal(capsys, "pretrain", "--run", str(tmp_path))
     assert f"There is no store at {tmp_path / 'demos.zarr'}; record one first" in said
 
@@ -116,46 +169,6 @@ def test_an_episode_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[s
     assert "has no episode 99: it holds 1, numbered from 0" in said
 
 
-@pytest.fixture
-def no_domain_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-
-
-@pytest.mark.usefixtures("no_domain_named")
-def test_two_sessions_get_two_domains(tmp_path: Path) -> None:
-    with Domain(tmp_path) as one, Domain(tmp_path) as other:
-        assert one.id != other.id
-    with Domain(tmp_path) as again:
-        assert again.id == one.id
-
-
-@pytest.mark.usefixtures("no_domain_named")
-def test_no_free_domain_is_one_sentence(tmp_path: Path) -> None:
-    locks = [(tmp_path / f"nudge-domain-{number}.lock").open("a+") for number in DOMAINS]
-    try:
-        for lock in locks:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(RobotError, match="No ROS domain is free"):
-            Domain(tmp_path)
-    finally:
-        for lock in locks:
-            lock.close()
-
-
-def test_a_named_domain_that_is_in_use_is_refused_with_its_holder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-    with Domain(tmp_path) as held:
-        monkeypatch.setenv("ROS_DOMAIN_ID", str(held.id))
-        with pytest.raises(RobotError, match=f"ROS domain {held.id} is in use .last by process {os.getpid()}"):
-            Domain(tmp_path)
-    for bad in ("500", "-1", "two"):
-        monkeypatch.setenv("ROS_DOMAIN_ID", bad)
-        with pytest.raises(RobotError, match="must be a number from 0 to 101"):
-            Domain(tmp_path)
-
-
 @pytest.mark.timeout(600)
 def test_a_full_disk_is_named_and_the_session_ends_with_status_1(tmp_path: Path) -> None:
     """In a file system of 2 MB of its own, where this process may make one."""
@@ -193,6 +206,7 @@ def test_settings_that_must_be_equal_are_refused_when_they_differ(
 def test_a_run_where_another_command_is_at_work_is_refused_and_left_as_it_is(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    _record_one_step(tmp_path / "demos.zarr", RunConfig())
     lock = FileLock(tmp_path / ".lock")
     assert lock.try_acquire()
     said = _refusal(capsys, "pretrain", "bc.batch=64", "--run", str(tmp_path))
@@ -263,6 +277,23 @@ def test_settings_that_fit_no_robot_are_refused_before_anything_starts(
         ("safety.keep_out_m=[[0.4,-0.1,0,0.5,0.1,0.2]]", "keep_out_m[0] [0.4, -0.1, 0.0, 0.5, 0.1, 0.2] holds starts"),
         ("reset.start_position_m=[0.9,0,0.1]", "lies outside of safety's workspace"),
         ("safety.command_expiry_s=0.1", "safety.command_expiry_s must be longer than control.period_s"),
+        ("cameras.names=[foo]", "which has front, wrist, film; found 'foo'"),
+        ("cameras.names=[front,front]", "must name each camera once; found 'front' twice"),
+        ("control.arm=front", "control.arm must differ from the cameras"),
+        ("impedance.contact.damping_ratio=[1,1,0,1,1,1]", "damping_ratio must lie in [0.1, 3.0]; found 0"),
+        ("arm.control_step_s=0.02", "must be equal, because the simulated arm makes one physics step a control tick"),
+        ("sim.physics_step_s=0.001", "found 0.002 and 0.001, set both"),
+        ("control.period_s=0.033", "found 0.033 and 0.002, choose a period such as 0.032 or 0.034"),
     ):
         assert said in _refusal(capsys, "record", setting, "--run", str(run))
     assert not run.exists()
+
+
+def test_a_period_between_two_ticks_is_refused_where_time_is_simulated_and_nowhere_else() -> None:
+    config = load(RunConfig, overrides=["control.period_s=0.033"])
+    for simulate in (lambda: build.graph(config, is_realtime=False), lambda: build.local_robot(config)):
+        with pytest.raises(ConfigError, match=r"control\.period_s must be a whole multiple of arm\.control_step_s"):
+            simulate()
+    assert build.graph(config, is_realtime=True).period_s == 0.033
+    equal = ["arm.control_step_s=0.001", "sim.physics_step_s=0.001"]
+    assert not build.graph(load(RunConfig, overrides=["control.period_s=0.033", *equal]), False).is_direct
