@@ -200,10 +200,9 @@ class CartesianImpedance:
 
     def stretch(self, dynamics: ArmDynamics, T_base_target: Pose) -> float:
         """Return how far a target stretches the springs, as a share of the clip of the axis with the largest one."""
-        gains, tool = self._gains, dynamics.T_base_tool
-        error = np.concatenate(
-            [T_base_target.position - tool.position, rotation_error(T_base_target.quaternion, tool.quaternion)]
-        )
+        gains, tool, error = self._gains, dynamics.T_base_tool, np.empty(6)
+        error[:3] = T_base_target.position - tool.position
+        error[3:] = rotation_error(T_base_target.quaternion, tool.quaternion)
         return float(np.max(error / np.where(error < 0.0, gains.low, gains.high)))
 
     def torque(
@@ -274,7 +273,7 @@ class CartesianImpedance:
         force at the tool and could raise it above its bound.
         """
         torque = pull + rest
-        if self._is_too_much(torque):
+        if (np.abs(torque) > self._limit).any():
             room = np.maximum(self._limit - np.sign(pull) * rest, 0.0)
             torque = min(1.0, float(np.min(room / (np.abs(pull) + 1e-9)))) * pull + rest
             np.minimum(np.maximum(torque, -self._limit, out=torque), self._limit, out=torque)
@@ -283,9 +282,6 @@ class CartesianImpedance:
             np.minimum(np.maximum(torque, self._torque - reach, out=torque), self._torque + reach, out=torque)
         self._torque = torque
         return torque
-
-    def _is_too_much(self, torque: Array) -> bool:
-        return bool((np.abs(torque) > self._limit).any())
 
 
 def rotation_error(q_target: Array, q: Array) -> tuple[float, float, float]:
