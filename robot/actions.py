@@ -67,7 +67,7 @@ class ActionMap:
         if reference is T_base_tool.quaternion and not delta[3:].any():
             return Pose(T_base_tool.position + delta[:3], reference)  # not turned, not even by a rounding error
         quaternion = se3.quaternion_multiply(se3.exp_rotation(delta[3:]), reference)
-        return Pose(T_base_tool.position + delta[:3], quaternion / np.linalg.norm(quaternion))
+        return Pose(T_base_tool.position + delta[:3], se3.normalised(quaternion))
 
     def action(self, T_base_tool: Pose, T_base_target: Pose) -> NDArray[np.float32]:
         """Return the action (A,) that `target` would map to `T_base_target`; not clipped. Inverse of `target`."""
@@ -106,6 +106,8 @@ class ActionMap:
         upright = self._upright(T_base_tool)
         tilt = se3.rotation_error(upright, T_base_tool.quaternion)
         angle = float(np.linalg.norm(tilt))
+        if angle < se3.ROUNDING:
+            return T_base_tool.quaternion
         if angle <= self.max_tilt_rad:
             return upright
         return se3.quaternion_multiply(se3.exp_rotation(tilt * (self.max_tilt_rad / angle)), T_base_tool.quaternion)

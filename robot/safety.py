@@ -174,7 +174,7 @@ class Governor:
             reasons |= Reason.ANGULAR_SPEED
             turned = angle - allowed
         moved = float(np.linalg.norm(position - asked.position)) if reasons & _MOVING_REASONS else 0.0
-        return Verdict(Pose(position, quaternion / np.linalg.norm(quaternion)), reasons, moved, turned)
+        return Verdict(Pose(position, se3.normalised(quaternion)), reasons, moved, turned)
 
     def _position(self, asked: Array, tool: Array, period_s: float) -> tuple[Array, Reason]:
         """Return the allowed position (3,) [m] and why it is another than the one asked for."""

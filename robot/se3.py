@@ -38,6 +38,8 @@ class Pose:
 
 
 IDENTITY = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+ROUNDING = 1e-12
+"""A length or an angle [rad] that is no more than this off is off by rounding."""
 
 
 def skew(v: Array) -> Array:
@@ -164,6 +166,12 @@ def yaw(q: Array) -> float:
 def about_z(angle: float) -> Array:
     """Return the quaternion xyzw of a rotation by `angle` [rad] about z."""
     return np.array([0.0, 0.0, np.sin(0.5 * angle), np.cos(0.5 * angle)])
+
+
+def normalised(q: Array) -> Array:
+    """Return q / |q|; one that has unit length but for rounding comes back bit by bit."""
+    length = float(np.linalg.norm(q))
+    return q if abs(length - 1.0) < ROUNDING else q / length
 
 
 def is_unit(q: Array, tolerance: float = 1e-3) -> bool:

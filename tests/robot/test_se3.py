@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from robot_rig import Q_HOME, poses, quaternions
+from robot_rig import Q_HOME, poses, quaternions, upright
 from scipy.spatial.transform import Rotation
 
 from robot import se3
 from robot.actions import ActionMap
 from robot.errors import SpecError
+from robot.impedance import rotation_error
+from robot.safety import Command, Governor, SafetyConfig, Situation
 from robot.se3 import IDENTITY, Pose
 
 SEED = 1729
@@ -146,6 +148,26 @@ def test_a_pure_translation_in_the_base_or_the_tool_frame_turns_nothing():
             np.testing.assert_array_equal(se3.rotation_error(target.quaternion, tool.quaternion), np.zeros(3))
         way = Rotation.from_quat(tool.quaternion).apply(step)
         np.testing.assert_allclose(in_tool.position - tool.position, way, atol=EXACT)
+
+
+@pytest.mark.parametrize("axes", [("x", "y", "z", "rx", "ry", "rz"), ("x", "y", "z", "rz")])
+def test_a_pure_translation_turns_nothing_on_its_whole_way_through_governor_and_law(axes: tuple[str, ...]):
+    rng = np.random.default_rng(SEED + 13)
+    actions = ActionMap(axes, (0.01,) * len(axes), Q_HOME)
+    governor = Governor(SafetyConfig())
+    for number in range(2000):
+        q = quaternions(1, rng)[0] if len(axes) == 6 else upright(rng).quaternion
+        tool = Pose(np.array([0.5, 0.0, 0.3]), q)
+        action = np.zeros(len(axes))
+        action[:3] = rng.uniform(-1.0, 1.0, 3)
+        asked = actions.target(tool, action)
+        now_ns = 10**9 + number
+        situation = Situation(tool, np.zeros(3), now_ns, "base", 0.1, np.zeros(3))
+        allowed = governor.check(Command(asked, now_ns, "base"), situation).target
+        assert allowed is not None
+        for target in (asked, allowed):
+            np.testing.assert_array_equal(se3.rotation_error(target.quaternion, q), np.zeros(3))
+            assert rotation_error(target.quaternion, q) == (0.0, 0.0, 0.0)
 
 
 def test_ten_millimetres_along_z_turn_nothing_at_the_pose_where_serl_turns_two_degrees():
