@@ -82,6 +82,8 @@ class ArmNode(NudgeNode):
             self._control = self._thread
 
     def setup(self) -> None:
+        # before the targets: of two messages that wait, the one of the subscription made first is taken first
+        self._buttons = Buttons(self, self._on_e_stop)
         self._server.connect()
         self._outputs = ArmOutputs(self, self._world is not None, self._more)
         if self._world is not None:
@@ -91,8 +93,6 @@ class ArmNode(NudgeNode):
             self.parameters.declare("impedance", law.config, {"gains": self._use_gains})
         self.parameters.declare("arm", self._server.config)
         self.parameters.declare("safety", self._safety)
-        # before the targets: of two messages that wait, the one of the subscription made first is taken first
-        self._buttons = Buttons(self, self._on_e_stop)
         if not self.graph.is_lockstep and not self.graph.is_direct:
             self.subscribe("mux/status", self._on_mux)
         governor = Governor(self._safety) if self.graph.is_direct else None

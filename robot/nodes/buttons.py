@@ -83,6 +83,7 @@ class Buttons:
         return f"e_stop is still pressed by {' and '.join(names)}: release it first"
 
     def end(self) -> None:
+        """Hear nobody any more; may be called twice."""
         self._listener.destroy_node()
 
     def _publishers(self) -> dict[bytes, str]:

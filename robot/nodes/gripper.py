@@ -51,11 +51,11 @@ class GripperNode(NudgeNode):
         self._server = GripperServer(self._device, force_n)
 
     def setup(self) -> None:
+        self._buttons = Buttons(self, lambda: self._server.trip("emergency stop"))
         self._device.connect()
         self._states = self.publisher("gripper/joint_states")
         for name in COMMAND_ROWS:
             self.subscribe(name, self._on_command)
-        self._buttons = Buttons(self, lambda: self._server.trip("emergency stop"))
         self.serve(Trigger, "gripper/home", self._on_home)
         self.serve(Trigger, "gripper/reset_fault", self._on_reset_fault)
         if self._ticks is not None:

@@ -90,6 +90,7 @@ class MuxNode(NudgeNode):
         self._watch: Watch | None = None
 
     def setup(self) -> None:
+        self._buttons = Buttons(self, self._on_e_stop)
         self._target = self.publisher("target_pose")
         self._intervention = self.publisher("intervention")
         self._mode = self.publisher("mode")
@@ -97,7 +98,6 @@ class MuxNode(NudgeNode):
         self._timing = self.publisher("mux/timing")
         self.parameters.declare("safety", self._safety)
         taken = {row: self.subscribe(row, partial(self._take, name)) for name, row in _INPUTS.items()}
-        self._buttons = Buttons(self, self._on_e_stop)
         for name, event in _SERVICES.items():
             self.serve(Trigger, name, partial(self._on_service, event))
         if self.graph.is_lockstep:

@@ -104,7 +104,7 @@ def test_an_active_mux_has_no_ordinary_thread_not_even_for_its_timers(
 ) -> None:
     pid = start("mux", "--realtime")
     log = tmp_path / "logs" / "mux.log"
-    assert becomes(lambda: "arm has not been heard yet" in log.read_text())
+    assert becomes(lambda: "soft_stop" in log.read_text())
     assert threads(pid) == {(priority.NICE_ROBOT, priority.LEVEL_MUX)}
 
 
