@@ -21,6 +21,8 @@ LEVEL_MUX = 30
 """Of the command mux, which decides whether anything moves and does little: no picture may keep it waiting."""
 LEVEL_HEARTBEAT = 20
 """Of the heartbeat of a process that computes for long: it says that the process lives, not that it got a core."""
+LEVEL_ACTOR = 10
+"""Of the actor: its ticks come on time although cameras render and learners learn; below all that keeps it safe."""
 NICE_ROBOT = -10
 """Of nodes and actor in real time: their messages and pictures come in time although others are at work."""
 NICE_LEARNER = 10

@@ -246,6 +246,14 @@ class Actor:
         self._run.log("timing", {"phase": self._phase.name, "index": index, **line})
 
 
+def be_urgent() -> None:
+    """Let the actor's ticks and messages come before the work of others; what it starts later stays ordinary."""
+    priority.raise_process()
+    priority.steady_interpreter()  # its heart beats in a thread beside policy and store
+    priority.raise_thread(priority.LEVEL_ACTOR)
+    priority.raise_others(priority.LEVEL_ACTOR)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("phase", choices=sorted(PHASES))
@@ -264,8 +272,7 @@ def main() -> int:
         with ros():
             actor = Actor(run, PHASES[arguments.phase], arguments.realtime)
             if arguments.realtime:
-                priority.raise_process()
-                priority.steady_interpreter()  # its heart beats in a thread beside policy and store
+                be_urgent()
             actor.play(arguments.episodes)
         return 0
     except KeyboardInterrupt:

@@ -16,9 +16,8 @@ import threading
 import time
 from pathlib import Path
 
-from robot import priority
+from robot import priority, wake
 from robot.arm_server import ArmServer
-from robot.nodes import control
 from robot.nodes.spin import ros, scheduled_executor, spin
 from robot.timing import PeriodMeter
 from sessions import build
@@ -45,7 +44,7 @@ def take_away(measures: set[str]) -> None:
     if "process_nice" in measures:
         priority.raise_process = lambda nice=0: False
     if "early_wake" in measures:
-        control.LEAD_NS = 0
+        wake.MOST_NS = 0
     if "short_turns" in measures:
         priority.SWITCH_INTERVAL_S = sys.getswitchinterval()
 

@@ -13,8 +13,7 @@ from typing import Any
 from benchmarks.control.arm import MEASURES
 from benchmarks.control.rig import SETTLE_S, Rig
 from benchmarks.measure import line
-from robot import priority
-from robot.nodes import control
+from robot import priority, wake
 from sessions.progress import Progress
 
 START_S = 3.0
@@ -62,7 +61,8 @@ def _what_was_needed(found: dict[str, Any]) -> str:
     turn_us = priority.SWITCH_INTERVAL_S * 1e6
     return (
         f"needed: control thread {found['scheduling'].rstrip('.')}, executor thread of its process SCHED_FIFO "
-        f"{priority.LEVEL_EXECUTOR}, switch interval {turn_us:.0f} us, awake {control.LEAD_NS / 1000:.0f} us early, "
+        f"{priority.LEVEL_EXECUTOR}, switch interval {turn_us:.0f} us, "
+        f"awake {wake.LEAST_NS / 1000:.0f} to {wake.MOST_NS / 1000:.0f} us early, "
         f"process nice {priority.NICE_ROBOT}, heap frozen; no affinity"
     )
 

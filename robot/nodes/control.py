@@ -17,15 +17,13 @@ from robot.safety import Reason
 from robot.se3 import Pose
 from robot.timing import PeriodMeter
 from robot.topics import topic
+from robot.wake import EarlyWake
 
 T = TypeVar("T")
 ANSWER_TIMEOUT_S = 1.0
 LATE_NS = 100_000_000
 """A thread that is so far behind drops the debt, rather than run a burst, and holds the arm."""
 SAMPLES = 4096
-LEAD_NS = 100_000
-"""The thread wakes that much before a tick and waits awake, because it cannot go on before another thread of the
-process has given back Python's interpreter lock; at most a tenth of the control step."""
 
 
 class Look(NamedTuple):
@@ -192,6 +190,7 @@ class ControlThread(Control):
 
     def _run(self) -> None:
         self.scheduling = priority.raise_thread()
+        wake = EarlyWake(self._step_ns)
         deadline_ns = time.monotonic_ns()
         while not self._ending.is_set():
             now_ns = time.monotonic_ns()
@@ -201,19 +200,11 @@ class ControlThread(Control):
             except Exception as error:  # noqa: BLE001 - nothing may end this thread while the arm is on
                 self._fail(error)
             deadline_ns += self._step_ns
-            left_ns = deadline_ns - time.monotonic_ns()
-            if left_ns > 0:
-                self._wait(left_ns, deadline_ns)
-            elif left_ns < -LATE_NS:
+            if time.monotonic_ns() <= deadline_ns + LATE_NS:
+                wake.wait_until(deadline_ns)
+            else:
                 deadline_ns = time.monotonic_ns()
                 self._asked.append(lambda: self.server.hold("the control thread was not given the processor"))
-
-    def _wait(self, left_ns: int, deadline_ns: int) -> None:
-        lead_ns = min(LEAD_NS, self._step_ns // 10)
-        if left_ns > lead_ns:
-            time.sleep((left_ns - lead_ns) / NANOSECONDS)
-        while time.monotonic_ns() < deadline_ns:
-            pass
 
     def _tick(self, now_ns: int, deadline_ns: int) -> None:
         while self._asked:

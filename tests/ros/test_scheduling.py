@@ -108,6 +108,25 @@ def test_an_active_mux_has_no_ordinary_thread_not_even_for_its_timers(
     assert threads(pid) == {(priority.NICE_ROBOT, priority.LEVEL_MUX)}
 
 
+@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no real-time priorities for this account")
+def test_the_actor_comes_before_ordinary_programs_and_behind_its_own_heartbeat() -> None:
+    code = """
+import os, threading
+from sessions.actor import be_urgent
+ending = threading.Event()
+threading.Thread(target=ending.wait).start()
+be_urgent()
+print(*{os.sched_getparam(int(t)).sched_priority for t in os.listdir("/proc/self/task")})
+late = threading.Thread(target=lambda: print(os.sched_getparam(0).sched_priority))
+late.start()
+late.join()
+ending.set()
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.stdout.split() == [str(priority.LEVEL_ACTOR), "0"], result.stderr
+    assert 0 < priority.LEVEL_ACTOR < priority.LEVEL_HEARTBEAT < priority.LEVEL_MUX
+
+
 @pytest.mark.parametrize(("options", "nice"), [(("--realtime",), priority.NICE_LEARNER), ((), 0)])
 def test_the_learner_stands_back_in_real_time(options: tuple[str, ...], nice: int, tmp_path: Path) -> None:
     code = "import os; from sessions.learner import main; main(); print(os.getpriority(os.PRIO_PROCESS, 0))"
