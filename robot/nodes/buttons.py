@@ -16,12 +16,15 @@ from robot.topics import topic
 
 DEPTH = 1000
 EVERY_S = 0.1
-_PROFILES = (
-    # the last word of publishers that latch; every word of those that do not; and of those that are not reliable
-    QoSProfile(depth=DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL),
-    QoSProfile(depth=DEPTH),
-    QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT),
-)
+
+
+def _profiles(depth: int) -> list[QoSProfile]:
+    """Return what hears publishers that latch, those that do not, and those that are not reliable."""
+    return [
+        QoSProfile(depth=depth, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+        QoSProfile(depth=depth),
+        QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT),
+    ]
 
 
 class Buttons:
@@ -48,19 +51,26 @@ class Buttons:
         quiet = SubscriptionEventCallbacks(use_default_callbacks=False)  # no profile suits every publisher
         self._words = [
             self._listener.create_subscription(Bool, path, lambda _: None, profile, event_callbacks=quiet)
-            for profile in _PROFILES
+            for profile in _profiles(DEPTH)
         ]
 
         def take(message: Bool) -> None:
-            if message.data:
+            # a press that a later word of another button displaced stands in the second set
+            if self.listen() or message.data:
                 on_press()
 
-        for profile in _PROFILES:
+        for profile in _profiles(1):  # only the newest: a press that was released since must not stop anew
             node.subscribe(row.name, take, is_always=True, qos=profile)
-        node.every(EVERY_S, self.listen)
 
-    def listen(self) -> None:
-        """Take what the buttons have said since the last time."""
+        def look() -> None:
+            if self.listen():
+                on_press()
+
+        node.every(EVERY_S, look, name="buttons")
+
+    def listen(self) -> bool:
+        """Take what the buttons have said since the last time; returns whether one is pressed that was not before."""
+        before = self._pressed()
         for subscription in self._words:
             while (word := _take(subscription)) is not None:
                 sender, stamp_ns, is_pressed = word
@@ -71,16 +81,19 @@ class Buttons:
                 if not is_pressed:
                     there = self._publishers()
                     self._said = {who: said for who, said in self._said.items() if who == sender or who in there}
+        return bool(self._pressed() - before)
 
     def complaint(self) -> str:
         """Return who still presses, as a sentence; "" for nobody."""
         self.listen()
         there = self._publishers()
-        pressed = [sender for sender, (_, is_pressed) in self._said.items() if is_pressed]
-        names = sorted({there.get(sender, "a program that has ended") for sender in pressed})
+        names = sorted({there.get(sender, "a program that has ended") for sender in self._pressed()})
         if not names:
             return ""
         return f"e_stop is still pressed by {' and '.join(names)}: release it first"
+
+    def _pressed(self) -> set[bytes]:
+        return {sender for sender, (_, is_pressed) in self._said.items() if is_pressed}
 
     def end(self) -> None:
         """Hear nobody any more; may be called twice."""
