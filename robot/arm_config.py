@@ -1,16 +1,12 @@
-"""What an arm server is told: its settings, its modes, and the control law that it runs."""
+"""What an arm server is told: its settings and its modes."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Protocol
 
 from robot.homing import HomePosture, HomingConfig
-from robot.interfaces import ArmDynamics, ArmState
-from robot.se3 import Pose
 from robot.settings import Settings, setting
-from robot.types import Array
 
 
 class ArmMode(enum.Enum):
@@ -21,22 +17,6 @@ class ArmMode(enum.Enum):
     HOMING = "homing"
     STOP = "stop"
     FAULT = "fault"
-
-
-class Law(Protocol):
-    """A control law; `robot.impedance.CartesianImpedance` is one."""
-
-    def torque(
-        self,
-        state: ArmState,
-        dynamics: ArmDynamics,
-        T_base_target: Pose,
-        dt_s: float,
-        posture: Array | None = None,
-        is_held: bool = False,
-    ) -> Array: ...
-    def stretch(self, dynamics: ArmDynamics, T_base_target: Pose) -> float: ...
-    def reset(self, torque: Array | None = None) -> None: ...
 
 
 @dataclass(frozen=True)

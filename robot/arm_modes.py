@@ -13,7 +13,7 @@ class ArmModes:
         self._cause = "not connected"
         self._mode_since_ns = 0
 
-    def enter(self, mode: ArmMode, cause: str, stamp_ns: int) -> None:
+    def _be_in(self, mode: ArmMode, cause: str, stamp_ns: int) -> None:
         """Be in `mode` from the arm's stamp on [ns], if it is another one; `cause` says why."""
         if mode is not self._mode:
             self._mode_since_ns = stamp_ns

@@ -6,18 +6,18 @@ import math
 
 import numpy as np
 
-from robot.arm_config import ArmMode, ArmServerConfig, Law
+from robot.arm_config import ArmMode, ArmServerConfig
 from robot.arm_modes import ArmModes
 from robot.arm_readings import ArmReadings, ArmSnapshot
 from robot.clock import to_ns
 from robot.errors import FaultError, RobotError
 from robot.homing import HomingMotion
-from robot.interfaces import Arm, ArmDynamics, ArmState
+from robot.interfaces import Arm, ArmDynamics, ArmState, Law
 from robot.safety import Governor, Reason, SafetyConfig, refuse_form
 from robot.se3 import Pose
 from robot.types import Array
 
-__all__ = ["ArmMode", "ArmServer", "ArmServerConfig", "ArmSnapshot", "Law"]
+__all__ = ["ArmMode", "ArmServer", "ArmServerConfig", "ArmSnapshot"]
 
 HOMED = "homed"
 """The cause of a hold that a homing ended in at its goal."""
@@ -42,6 +42,7 @@ class ArmServer(ArmModes):
     """
 
     def __init__(self, arm: Arm, law: Law, config: ArmServerConfig, safety: SafetyConfig) -> None:
+        super().__init__()
         self.config = config
         self.law = law
         self._arm = arm
@@ -58,7 +59,6 @@ class ArmServer(ArmModes):
         self._oldest_ns = -(2**63)
         self._executed = (0, 0)
         self._homing: HomingMotion | None = None
-        super().__init__()
         self._ticks = self._accepted = self._refused = self._expired = self._faults = self._stops = 0
 
     def connect(self) -> None:
@@ -252,7 +252,7 @@ class ArmServer(ArmModes):
         self._enter(mode, cause)
 
     def _enter(self, mode: ArmMode, cause: str) -> None:
-        self.enter(mode, cause, self._readings.newest()[0].stamp_ns)
+        self._be_in(mode, cause, self._readings.newest()[0].stamp_ns)
 
     def _latch(self, cause: str) -> None:
         self._homing = None

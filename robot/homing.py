@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from robot.interfaces import ArmDynamics, ArmState
+from robot.interfaces import ArmDynamics, ArmState, Law
 from robot.se3 import Pose, exp_rotation, quaternion_multiply
 from robot.settings import Settings, setting
 from robot.types import Array
 
-
-class HomingLaw(Protocol):
-    def torque(
-        self, state: ArmState, dynamics: ArmDynamics, T_base_target: Pose, dt_s: float, posture: Array | None = None
-    ) -> Array: ...
-    def stretch(self, dynamics: ArmDynamics, T_base_target: Pose) -> float: ...
+SLOW, STILL = 0.5, 0.8
+"""Shares of the springs' longest stretch."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ class HomingMotion:
         self._move_s = 0.0
         self._share = 0.0
 
-    def torque(self, law: HomingLaw, state: ArmState, dynamics: ArmDynamics, dt_s: float) -> Array:
+    def torque(self, law: Law, state: ArmState, dynamics: ArmDynamics, dt_s: float) -> Array:
         """Return the joint torques (7,) [Nm] of the next tick of `dt_s`."""
         self._elapsed_s += dt_s
         if self._elapsed_s <= self._config.lift_s:
@@ -109,10 +104,6 @@ class HomingMotion:
         is_still = not is_there and (pace == 0.0 or self._share == 1.0)
         self._still_s = self._still_s + dt_s if is_still else 0.0
         self.is_stuck = self._still_s >= self._config.patience_s
-
-
-SLOW, STILL = 0.5, 0.8
-"""Shares of the springs' longest stretch."""
 
 
 def _reached_by(dynamics: ArmDynamics, dq: Array) -> Pose:

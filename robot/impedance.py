@@ -64,11 +64,7 @@ class ImpedanceConfig(Settings):
         10.0, "Pull of the elbow towards the home posture.", unit="Nm/rad", low=0.0, high=100.0
     )
     nullspace_clip_rad: float = setting(
-        0.15,
-        "Longest stretch of that spring at any joint: none rushes to a far posture.",
-        unit="rad",
-        low=0.01,
-        high=3.0,
+        0.15, "Longest stretch of that spring, at any joint.", unit="rad", low=0.01, high=3.0
     )
     nullspace_damping: float = setting(
         3.0, "Damping of motion that the tool does not feel.", unit="Nms/rad", low=0.0, high=50.0
@@ -200,9 +196,8 @@ class CartesianImpedance:
 
     def stretch(self, dynamics: ArmDynamics, T_base_target: Pose) -> float:
         """Return how far a target stretches the springs, as a share of the clip of the axis with the largest one."""
-        gains, tool, error = self._gains, dynamics.T_base_tool, np.empty(6)
-        error[:3] = T_base_target.position - tool.position
-        error[3:] = rotation_error(T_base_target.quaternion, tool.quaternion)
+        gains = self._gains
+        error = _error(T_base_target.position, T_base_target.quaternion, dynamics.T_base_tool)
         return float(np.max(error / np.where(error < 0.0, gains.low, gains.high)))
 
     def torque(
@@ -224,12 +219,8 @@ class CartesianImpedance:
         if gains.is_blending:
             gains.blend(dt_s)
         J = dynamics.jacobian
-        tool = dynamics.T_base_tool
         self._follow(T_base_target, dt_s)
-
-        error = np.empty(6)
-        error[:3] = self._filtered[:3] - tool.position
-        error[3:] = rotation_error(self._filtered[3:], tool.quaternion)
+        error = _error(self._filtered[:3], self._filtered[3:], dynamics.T_base_tool)
         np.minimum(np.maximum(error, gains.low, out=error), gains.high, out=error)
 
         pull = gains.stiffness * error
@@ -282,6 +273,14 @@ class CartesianImpedance:
             np.minimum(np.maximum(torque, self._torque - reach, out=torque), self._torque + reach, out=torque)
         self._torque = torque
         return torque
+
+
+def _error(position: Array, quaternion: Array, tool: Pose) -> Array:
+    """Return the way and the rotation (6,) [m, rad] from `tool` to a target, in the base frame."""
+    error = np.empty(6)
+    error[:3] = position - tool.position
+    error[3:] = rotation_error(quaternion, tool.quaternion)
+    return error
 
 
 def rotation_error(q_target: Array, q: Array) -> tuple[float, float, float]:

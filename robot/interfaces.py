@@ -46,6 +46,22 @@ class ArmDynamics:
     mass: Array
 
 
+class Law(Protocol):
+    """A control law; `robot.impedance.CartesianImpedance` is one."""
+
+    def torque(
+        self,
+        state: ArmState,
+        dynamics: ArmDynamics,
+        T_base_target: Pose,
+        dt_s: float,
+        posture: Array | None = None,
+        is_held: bool = False,
+    ) -> Array: ...
+    def stretch(self, dynamics: ArmDynamics, T_base_target: Pose) -> float: ...
+    def reset(self, torque: Array | None = None) -> None: ...
+
+
 @runtime_checkable
 class Arm(Protocol):
     """A torque-controlled arm. `connect` talks, `write` moves, `close` may be called twice.

@@ -124,7 +124,7 @@ GOES_ON = frozenset({"pretrain", "finetune", "evaluate", "replay"})
 SIMULATES = frozenset({"demo", "replay"})
 """Verbs that replay in simulated time, also what was recorded in real time."""
 
-LOCKS = (".lock", ".up.lock")
+LOCK, UP_LOCK = ".lock", ".up.lock"
 """What a command that is only just beginning has put into its run."""
 
 
@@ -163,7 +163,7 @@ def _refuse_a_folder_of_others(path: Path) -> None:
     """Raise ConfigError where a run would begin among files that are none of its own."""
     if not path.is_dir() or _is_run(path):
         return
-    others = sorted(entry.name for entry in path.iterdir() if entry.name not in LOCKS)
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in (LOCK, UP_LOCK))
     if others:
         raise ConfigError(
             f"{path} is no run directory and not empty (it holds {others[0]!r}); name a new or an empty folder with "
@@ -228,7 +228,7 @@ def _lock(path: Path, verb: str) -> FileLock:
     Raises:
         ConfigError: another command is at work there; names its process.
     """
-    lock = FileLock(path / LOCKS[verb == "up"])
+    lock = FileLock(path / (UP_LOCK if verb == "up" else LOCK))
     if not lock.try_acquire():
         raise ConfigError(f"Process {lock.holder} is at work in {path}; wait for it, or name another --run.")
     return lock

@@ -17,6 +17,7 @@ from std_msgs.msg import String
 from benchmarks.fuzz.values import Garbage
 from robot.errors import RobotError
 from robot.mode import MOVING, Mode
+from robot.nodes.helper import HELPERS
 from robot.nodes.spin import make_executor
 
 ANSWER_S = 20.0
@@ -69,7 +70,7 @@ class Probe:
 
     def managed(self) -> list[tuple[str, str]]:
         """Return name and namespace of the nodes with a lifecycle: all but their helpers."""
-        return [node for node in self.nodes() if not node[0].endswith(("_jobs", "_buttons"))]
+        return [node for node in self.nodes() if not node[0].endswith(HELPERS)]
 
     def topics(self) -> dict[str, str]:
         """Return the type by name of every topic that a node of the robot subscribes to."""

@@ -151,8 +151,7 @@ class ArmNode(NudgeNode):
         thread, mode = self._thread, message.message
         if thread is None:
             return
-        now_ns = time.monotonic_ns()
-        until_ns = now_ns + to_ns(self._safety.heartbeat_timeout_s)
+        until_ns = time.monotonic_ns() + to_ns(self._safety.heartbeat_timeout_s)
         self._mux_mode = mode
         is_moving = mode in _MOVING
         thread.why_not = f"the mux has been silent for {self._safety.heartbeat_timeout_s} s"
@@ -160,9 +159,12 @@ class ArmNode(NudgeNode):
             cause = next((pair.value for pair in message.values if pair.key == "cause"), "")
             thread.why_not = f"the mux is in mode {mode}{f': {cause}' if cause else ''}"
         thread.follow_until_ns = until_ns if is_moving else 0
-        is_resetting = mode == Mode.RESETTING.value
-        thread.home_until_ns = until_ns if is_resetting else 0
-        (self._is_resetting.set if is_resetting else self._is_resetting.clear)()
+        if mode == Mode.RESETTING.value:
+            thread.home_until_ns = until_ns
+            self._is_resetting.set()
+        else:
+            thread.home_until_ns = 0
+            self._is_resetting.clear()
         early, self._early = self._early, None
         if early is not None and is_moving:
             self._on_target(*early)

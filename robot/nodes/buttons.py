@@ -7,15 +7,16 @@ from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.impl.implementation_singleton import rclpy_implementation
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
 from robot.nodes.base import NudgeNode
+from robot.nodes.helper import helper
 from robot.topics import topic
 
 DEPTH = 1000
 EVERY_S = 0.1
+"""So often all that the buttons have said is read; of more words than `DEPTH` in that time the oldest are lost."""
 
 
 def _profiles(depth: int) -> list[QoSProfile]:
@@ -37,17 +38,10 @@ class Buttons:
     """
 
     def __init__(self, node: NudgeNode, on_press: Callable[[], None]) -> None:
-        self._node = node
         self._said: dict[bytes, tuple[int, bool]] = {}
         row = topic("e_stop")
         path = f"/{node.graph.arm}/{row.name}"
-        self._listener = Node(
-            f"{node.get_name()}_buttons",
-            namespace=node.get_namespace(),
-            context=node.context,
-            start_parameter_services=False,
-            enable_rosout=False,
-        )
+        self._listener = helper(node, "buttons")
         quiet = SubscriptionEventCallbacks(use_default_callbacks=False)  # no profile suits every publisher
         self._words = [
             self._listener.create_subscription(Bool, path, lambda _: None, profile, event_callbacks=quiet)
@@ -96,7 +90,7 @@ class Buttons:
         return {sender for sender, (_, is_pressed) in self._said.items() if is_pressed}
 
     def end(self) -> None:
-        """Hear nobody any more; may be called twice."""
+        """Hear nobody any more."""
         self._listener.destroy_node()
 
     def _publishers(self) -> dict[bytes, str]:

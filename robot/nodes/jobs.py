@@ -6,9 +6,9 @@ import threading
 from typing import Any
 
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 
 from robot.nodes.base import NudgeNode
+from robot.nodes.helper import helper
 from robot.nodes.spin import turn
 
 
@@ -20,13 +20,7 @@ class Jobs:
 
     def __init__(self, node: NudgeNode) -> None:
         self._owner = node
-        self._node = Node(
-            f"{node.get_name()}_jobs",
-            namespace=node.get_namespace(),
-            context=node.context,
-            start_parameter_services=False,
-            enable_rosout=False,
-        )
+        self._node = helper(node, "jobs")
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(self._node)
         self._ending = threading.Event()

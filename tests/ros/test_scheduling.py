@@ -19,6 +19,9 @@ from sessions.processes import Processes
 pytestmark = pytest.mark.ros
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 40.0
+needs_priorities = pytest.mark.skipif(
+    priority.highest_level() < priority.LEVEL, reason="no real-time priorities for this account"
+)
 
 
 def threads(pid: int) -> set[tuple[int, int]]:
@@ -50,14 +53,14 @@ def start(tmp_path: Path) -> Callable[..., int]:
         yield lambda name, *options: processes.start(name, "sessions.node", name, *options).process.pid
 
 
-@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no real-time priorities for this account")
+@needs_priorities
 def test_control_and_executor_of_the_arm_are_raised_and_what_they_start_is_not(start: Callable[..., int]) -> None:
     pid = start("arm", "--realtime")
     assert becomes(lambda: levels(pid) == {0, priority.LEVEL_EXECUTOR, priority.LEVEL})
     assert os.sched_getparam(pid).sched_priority == priority.LEVEL_EXECUTOR
 
 
-@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no real-time priorities for this account")
+@needs_priorities
 @pytest.mark.parametrize(("name", "level"), [("arm", priority.LEVEL_EXECUTOR), ("mux", priority.LEVEL_MUX)])
 def test_what_receives_the_messages_of_arm_and_mux_is_raised_too(
     start: Callable[..., int], name: str, level: int
@@ -92,13 +95,13 @@ with ros():
     assert result.stdout.split(maxsplit=1) == [str(os.SCHED_OTHER), "Ordinary scheduling.\n"], result.stderr
 
 
-@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no priorities for this account")
+@needs_priorities
 def test_every_thread_of_a_node_is_preferred_to_other_programs(start: Callable[..., int]) -> None:
     pid = start("reset", "--realtime")
     assert becomes(lambda: threads(pid) == {(priority.NICE_ROBOT, 0)})
 
 
-@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no priorities for this account")
+@needs_priorities
 def test_an_active_mux_has_no_ordinary_thread_not_even_for_its_timers(
     start: Callable[..., int], tmp_path: Path
 ) -> None:
@@ -108,7 +111,7 @@ def test_an_active_mux_has_no_ordinary_thread_not_even_for_its_timers(
     assert threads(pid) == {(priority.NICE_ROBOT, priority.LEVEL_MUX)}
 
 
-@pytest.mark.skipif(priority.highest_level() < priority.LEVEL, reason="no real-time priorities for this account")
+@needs_priorities
 def test_the_actor_comes_before_ordinary_programs_and_behind_its_own_heartbeat() -> None:
     code = """
 import os, threading

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sim_rig import ACTIONS, Rig
@@ -11,7 +13,7 @@ from drivers.mujoco_model import SimConfig
 from robot.arm_server import ArmServer, ArmServerConfig
 from robot.errors import FaultError, RobotError
 from robot.impedance import CartesianImpedance, ImpedanceConfig
-from robot.interfaces import ArmDynamics, ArmState
+from robot.interfaces import ArmState
 from robot.safety import Reason, SafetyConfig
 from robot.se3 import Pose
 from robot.types import Array
@@ -36,16 +38,8 @@ class MadLaw(CartesianImpedance):
 
     is_mad = False
 
-    def torque(
-        self,
-        state: ArmState,
-        dynamics: ArmDynamics,
-        T_base_target: Pose,
-        dt_s: float,
-        posture: Array | None = None,
-        is_held: bool = False,
-    ) -> Array:
-        torque = super().torque(state, dynamics, T_base_target, dt_s, posture, is_held)
+    def torque(self, *arguments: Any, **named: Any) -> Array:
+        torque = super().torque(*arguments, **named)
         return torque * np.nan if self.is_mad else torque
 
 
