@@ -1,4 +1,4 @@
-"""`injected`, `unsafe`, `steps_lost`, `hold_p99_ms`: faults in real time, in every process and on every stream.
+"""`unsafe`, `unnamed`, `unreported`, `steps_lost`, `hold_p99_ms`: faults in real time, in every process and stream.
 
     python -m benchmarks.bench_faults [--quick] [--count N] [--seed S] [--out DIR] [--kinds NAME ...]
 
@@ -22,7 +22,7 @@ from benchmarks import measure
 from benchmarks.faults.campaign import Campaign, Injection, is_of, plan, results
 from benchmarks.faults.judge import HOLD_LIMIT_S
 from benchmarks.faults.kinds import KINDS
-from benchmarks.faults.results import Line, holds_ms, is_unsafe, sentence, table
+from benchmarks.faults.results import Line, holds_ms, is_unreported, is_unsafe, sentence, table
 from robot.errors import ConfigError, did_you_mean
 from sessions.config import load
 from sessions.run import Run
@@ -71,6 +71,7 @@ def _tell(lines: list[Line], lost: int, acknowledged: int, period_s: float, is_w
     tell("injected", len(lines), "", len(lines), **({"at_least": 200} if is_whole else {}))
     tell("unsafe", sum(map(is_unsafe, lines)), "", len(lines), at_most=0)
     tell("unnamed", sum(not line["named_in"] for line in done), "", len(done), at_most=0)
+    tell("unreported", sum(map(is_unreported, done)), "", len(done), at_most=0)
     tell("steps_lost", lost, "steps", acknowledged, at_most=0)
     tell("hold_p99_ms", percentile(held, 0.99), "ms", len(held), at_most=1e3 * (HOLD_LIMIT_S + period_s))
 

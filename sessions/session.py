@@ -128,7 +128,7 @@ class Session:
                     recent = [*recent, line][-RECENT:]
                     progress.advance(line["steps"] if is_steps else 1, _note(recent))
         if actor.process.returncode != 0:
-            raise self._failed(phase, self._obituary(actor, phase), is_told=actor.process.returncode == 1)
+            raise RobotError(note_end(self._run, actor, phase, self._kept(phase)))
 
     def _check(self, actor: Child, learner: Child | None, phase: str) -> None:
         if learner is not None and self._is_realtime and learner.process.poll():
@@ -137,14 +137,9 @@ class Session:
         try:
             self._children.check(*ended)
         except RobotError as error:
-            raise self._failed(phase, f"{error} {self._kept(phase)}") from error
-
-    def _failed(self, phase: str, sentence: str, is_told: bool = False) -> RobotError:
-        """Return the error that ends the session, noted as a stop unless the actor has told of it itself."""
-        if not is_told:
-            with contextlib.suppress(OSError):  # of a full disk there is a sentence already
-                self._run.log_stop(phase, sentence, "process_ended")
-        return RobotError(sentence)
+            sentence = f"{error} {self._kept(phase)}"
+            _note_stop(self._run, phase, sentence)
+            raise RobotError(sentence) from error
 
     def _let_go(self, actor: Child) -> None:
         """Give an actor that has lost its learner the time to stop the arm and to commit the episode."""
@@ -160,18 +155,30 @@ class Session:
         if child.process.returncode != 0:
             raise RobotError(f"{child.name} {how_it_ended(child.process.returncode)}: {child.last_words()}")
 
-    def _obituary(self, actor: Child, phase: str) -> str:
-        how = how_it_ended(actor.process.returncode)
-        is_full = shutil.disk_usage(self._run.path).free < FULL_BYTES
-        why = f"the disk of {self._run.path} is full; free some space" if is_full else actor.last_words()
-        kept = "Every acknowledged step is kept." if "go on with" in why else self._kept(phase)
-        return f"The actor {how}: {why}. The arm holds. {kept}"
-
     def _kept(self, phase: str) -> str:
         verb = self.go_on or {"record": "record", "finetune": "finetune --resume"}.get(
             phase, f"evaluate --policy {phase.removeprefix('evaluate_')}"
         )
         return f"Every acknowledged step is kept; go on with: nudge {verb} --run {self._run.path}"
+
+
+def note_end(run: Run, actor: Child, phase: str, kept: str) -> str:
+    """Return how an actor ended that failed, as a sentence with `kept`, what is kept and how to go on.
+
+    It is noted as a stop of the run unless the actor has told of it itself (status 1).
+    """
+    is_full = shutil.disk_usage(run.path).free < FULL_BYTES
+    why = f"the disk of {run.path} is full; free some space" if is_full else actor.last_words()
+    kept = "Every acknowledged step is kept." if "go on with" in why else kept
+    sentence = f"The actor {how_it_ended(actor.process.returncode)}: {why}. The arm holds. {kept}"
+    if actor.process.returncode != 1:
+        _note_stop(run, phase, sentence)
+    return sentence
+
+
+def _note_stop(run: Run, phase: str, sentence: str) -> None:
+    with contextlib.suppress(OSError):  # of a full disk there is a sentence already
+        run.log_stop(phase, sentence, "process_ended")
 
 
 def refuse_collisions() -> None:

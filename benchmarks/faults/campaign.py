@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -29,8 +30,8 @@ LONGEST_WAIT_S = 1.2
 LONGEST_RESET_WAIT_S = 0.5
 """A reset takes two seconds or so; a fault is to fall into it."""
 TRIES = 3
-RECORD_S = 2.0
-"""How long after the watch an actor may take to write down why it stopped."""
+RECORD_S = 6.0
+"""How long after the watch an actor may take to write down why it stopped: one that resets waits for its time-out."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Campaign:
         named_in = [
             place
             for place, texts in causes.items()
-            if any(word in text.lower() for text in texts for word in kind.words)
+            if any(word in _reason(text) for text in texts for word in kind.words)
         ]
         return {
             "before": was,
@@ -168,7 +169,12 @@ class Campaign:
         }
 
     def _stops(self, cell: Cell, before: int) -> list[str]:
-        """Return the causes in the run's record of stops since line `before`; waits for an actor that lives."""
+        """Return the causes in the run's record of stops since line `before`; waits for an actor that lives.
+
+        One that was stopped goes on first: what it says then is what a session's report gets to know.
+        """
+        cell.resume("actor")
+        cell.note_end_of_actor()
         deadline = time.monotonic() + RECORD_S
         while cell.is_alive("actor") and time.monotonic() < deadline and len(self._run.lines("stops")) == before:
             time.sleep(0.05)
@@ -189,6 +195,11 @@ class Campaign:
         if self._cell is not None:
             self._cell.__exit__()
             self._cell = None
+
+
+def _reason(text: str) -> str:
+    """Return a cause without the words by which the arm says who has told it."""
+    return re.sub(r"^the mux is in mode \w+: ", "", text.lower())
 
 
 def results(folder: Path) -> dict[int, dict[str, Any]]:

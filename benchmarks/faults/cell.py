@@ -19,6 +19,7 @@ from sessions import build
 from sessions.domain import Domain
 from sessions.processes import Child, Processes
 from sessions.run import Run
+from sessions.session import note_end
 
 START_TIMEOUT_S = 60.0
 RESUME_TIMEOUT_S = 40.0
@@ -85,7 +86,7 @@ class Cell:
             self._intruder.kill()
             self._intruder.wait()
         for name in list(self._stopped):
-            self._resume(name)
+            self.resume(name)
         self._processes.stop()
         self.watcher.close()
         self._domain.close()
@@ -179,7 +180,7 @@ class Cell:
     def end(self, name: str) -> None:
         """End a process in order."""
         if name in self._children:
-            self._resume(name)
+            self.resume(name)
             self._processes.stop(self._children.pop(name))
 
     def _cure(self) -> None:
@@ -189,9 +190,16 @@ class Cell:
         self.controls.cure()
         self.watcher.press(False)
         for name in list(self._stopped):
-            self._resume(name)
+            self.resume(name)
 
-    def _resume(self, name: str) -> None:
+    def note_end_of_actor(self) -> None:
+        """Do what a session does when it finds that its actor has failed: note it for the report."""
+        child = self._children.get("actor")
+        if child is not None and child.process.poll():
+            note_end(self.run, child, self.phase, "")
+
+    def resume(self, name: str) -> None:
+        """Let a process go on that was stopped."""
         self._stopped.discard(name)
         if self.is_alive(name):
             self._children[name].process.send_signal(signal.SIGCONT)

@@ -8,10 +8,18 @@ from sessions.statistics import percentile
 
 Line = dict[str, Any]
 
+PLAYED = ("policy", "human", "resetting")
+"""Activities with an actor, and so with a report."""
+
 
 def is_unsafe(line: Line) -> bool:
     """Whether the arm did not hold in time, or nobody could tell."""
     return bool(line["error"] or line["unsafe"])
+
+
+def is_unreported(line: Line) -> bool:
+    """Whether an actor played, so that there is a report, and the report does not name the cause."""
+    return line["plan"]["activity"] in PLAYED and "stops" not in line["named_in"]
 
 
 def holds_ms(lines: list[Line]) -> list[float]:

@@ -205,6 +205,7 @@ class MuxNode(NudgeNode):
         if self._watch is None or self._mux.mode is not Mode.HUMAN:
             return
         if self._person.input(self._newest, now_ns) is None:
+            self._mux.watch(self._watch.blockers())  # which may know why
             limit_s = self._safety.human_max_age_s
             why = f"the person's device (teleop) has sent no twist and no button of the last {limit_s} s"
             self._mux.handle(Event.COMMAND_EXPIRED, f"{why} in frame {self.graph.base_frame}")

@@ -6,10 +6,13 @@ import dataclasses
 import math
 import time
 
+import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
-from nodes_rig import PATIENT, Rig, rigged, target, wait_for
+from nodes_rig import ACTIONS, PATIENT, REALTIME, Rig, rigged, target, wait_for
 from rclpy.lifecycle import TransitionCallbackReturn
+
+from robot.nodes import messages
 
 pytestmark = [pytest.mark.ros, pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")]
 BRISK = dataclasses.replace(PATIENT, command_expiry_s=0.5)
@@ -99,6 +102,30 @@ def test_a_policy_alone_does_not_go_on_after_the_mux_was_deactivated_and_activat
         time.sleep(0.02)
         assert rig.person.said("mux/status") in ("disabled", "ready", "soft_stop")
     assert rig.person.said("mux/status") == "soft_stop"
+
+
+@pytest.mark.parametrize("step_s", [-5.0, 5.0])
+def test_a_clock_that_was_set_while_a_person_moves_is_the_cause_not_the_persons_device(rig: Rig, step_s: float):
+    rig.up(rig.arm())
+    offset_ns = 0
+    rig.up(rig.mux(wall=lambda: time.time_ns() + offset_ns))
+    rig.bring_to("policy")
+
+    def move(is_pressed: bool) -> None:
+        now_ns = time.time_ns()
+        rig.person.send("teleop/joy", messages.from_axes(np.zeros(6), (int(is_pressed), 0, 0, 0), now_ns))
+        twist = ACTIONS.twist_from_axes(np.full(6, 0.1), REALTIME.period_s)
+        rig.person.send("teleop/twist", messages.from_twist(twist, now_ns, "panda_base"))
+        _send(rig, is_good=True)
+        time.sleep(0.002)
+
+    for _ in range(50):  # only the newest is kept for the mux
+        move(is_pressed=False)
+    wait_for(lambda: move(True) or rig.person.said("mux/status") == "human", "the person's turn")
+    offset_ns = round(1e9 * step_s)
+    wait_for(lambda: move(True) or rig.person.said("mux/status") != "human", "the stop")
+    assert rig.person.said("mux/status", "cause") == f"the clock was set by {step_s:+.3f} s"
+    assert rig.person.said("mux/status", "event") == "clock_stepped"
 
 
 def test_a_second_arm_of_the_same_name_stops_the_motion(rig: Rig):

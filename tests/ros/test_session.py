@@ -40,6 +40,7 @@ def test_a_killed_actor_is_named_and_the_session_resumes_with_every_acknowledged
     assert session.returncode == 1
     assert "The actor was killed by SIGKILL" in output
     assert f"nudge finetune --resume --run {run}" in output
+    assert "The actor was killed by SIGKILL" in (run / "metrics" / "stops.jsonl").read_text()
     acknowledged = sum(row["steps"] for row in _lines(run, "finetune"))
     assert acknowledged > 0
 
