@@ -287,7 +287,7 @@ class RosRobot(NudgeNode):
     def _own_stop(self) -> Stop | None:
         """What the actor itself sees at a tick: no learner, spoilt or old streams, a silent mux (real time)."""
         seen = {} if self.graph.is_lockstep else {"learner_lost": self.guard(), "sensor_spoilt": self._pictures.problem}
-        seen |= {"sensor_stale": self._ticks.problem(streams.age_limits_s(self._cameras))}
+        seen |= self._ticks.problems(streams.age_limits_s(self._cameras))
         stop = next((self._mux.seen(event, cause) for event, cause in seen.items() if cause), None)
         return stop if stop or self.graph.is_lockstep else self._mux.silence
 

@@ -103,11 +103,12 @@ class LockstepTicks:
     def now_ns(self) -> int:
         return self._stamp_ns
 
-    def problem(self, limits_s: dict[str, float]) -> str:
+    def problems(self, limits_s: dict[str, float]) -> dict[str, str]:
         """All samples are of the tick; but an arm that was left alone for too long has gone on by itself."""
         if not self._ahead_ns:
-            return ""
-        return f"The session stood still for so long that the arm went on by {self._ahead_ns * 1e-9:.3f} s and held."
+            return {}
+        ahead_s = self._ahead_ns * 1e-9
+        return {"node_silent": f"The session stood still for so long that the arm went on by {ahead_s:.3f} s and held."}
 
 
 class RealTimeTicks:
@@ -120,10 +121,11 @@ class RealTimeTicks:
         self._turn = turn
         self._streams = Alignment(names)
         self._clock = EpisodeClock(wall)
-        self._deadlines = Deadlines(to_ns(period_s))
+        self._period_ns = to_ns(period_s)
+        self._deadlines = Deadlines(self._period_ns)
         self._intervention: Any = None
         self._decided_ns = 0
-        self._stamp_ns = 0
+        self._stamp_ns = self._late_ns = 0
 
     def take(self, name: str, message: Any) -> None:
         self._streams.put(name, messages.stamp_of(message), message)
@@ -164,11 +166,17 @@ class RealTimeTicks:
     def now_ns(self) -> int:
         return self._clock.now_ns()
 
-    def problem(self, limits_s: dict[str, float]) -> str:
-        """Return in a sentence which streams were older at the last tick than `limits_s` allows; "" for none."""
+    def problems(self, limits_s: dict[str, float]) -> dict[str, str]:
+        """Return a sentence where streams were older at the last tick than `limits_s` allows, by event of the mode."""
         old = self._streams.older(self._stamp_ns, limits_s)
-        return f"Too old for a decision: {', '.join(old)}." if old else ""
+        if not old:
+            return {}
+        sentence = f"Too old for a decision: {', '.join(old)}."
+        if self._late_ns <= self._period_ns:
+            return {"sensor_stale": sentence}
+        why = "it stood still, or its policy was slow"
+        return {"node_silent": f"The actor's tick came {self._late_ns * 1e-9:.2f} s late: {why}. {sentence}"}
 
     def _tick(self, now_ns: int, late_ns: int) -> Tick:
-        self._stamp_ns = now_ns
+        self._stamp_ns, self._late_ns = now_ns, late_ns
         return Tick(self._streams.at(now_ns), now_ns, late_ns, self._intervention)

@@ -132,8 +132,26 @@ def test_what_came_while_the_policy_thought_is_seen_even_when_the_deadline_has_p
     tick = robot.next()
     assert tick.late_ns > 0
     assert {messages.stamp_of(message) for message in tick.row.values()} == {fresh_ns}
-    assert robot.problem({"pose": 10.0, "front": 10.0}) == ""
-    assert robot.problem({"pose": 0.0}).startswith("Too old for a decision: pose by 0.")
+    assert robot.problems({"pose": 10.0, "front": 10.0}) == {}
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_is_too_old_is_the_actors_own_doing_where_its_tick_came_late(is_late: bool):
+    line = Line()
+    robot = real_time(line, period_s=0.001 if is_late else 60.0)
+    send(line, robot, dict.fromkeys(("pose", "front"), time.time_ns()))
+    if is_late:
+        robot.first(0)
+        robot.decide()
+        time.sleep(0.005)
+        robot.next()
+    else:
+        time.sleep(0.005)
+        robot.first(0)
+    ((event, sentence),) = robot.problems({"pose": 0.0}).items()
+    assert event == ("node_silent" if is_late else "sensor_stale")
+    assert sentence.startswith("The actor's tick came 0." if is_late else "Too old for a decision: pose by 0.")
+    assert "Too old for a decision: pose by 0." in sentence
 
 
 def test_in_real_time_a_stream_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch):
@@ -168,14 +186,14 @@ def test_in_lockstep_an_arm_that_went_on_by_itself_is_noticed():
     robot.decide()
     send(line, robot, {"pose": 200 * MS, "intervention": 100 * MS, "joy": 100 * MS})
     robot.next()
-    assert robot.problem({}) == ""
+    assert robot.problems({}) == {}
     robot.decide()
     send(line, robot, {"pose": 350 * MS, "intervention": 200 * MS, "joy": 200 * MS})
     robot.next()
-    assert robot.problem({}).endswith("the arm went on by 0.050 s and held.")
+    assert robot.problems({})["node_silent"].endswith("the arm went on by 0.050 s and held.")
     send(line, robot, {"pose": 900 * MS})
     robot.first(0)
-    assert robot.problem({}) == ""
+    assert robot.problems({}) == {}
 
 
 def test_in_lockstep_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
