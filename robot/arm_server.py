@@ -21,6 +21,8 @@ __all__ = ["ArmMode", "ArmServer", "ArmServerConfig", "ArmSnapshot"]
 
 HOMED = "homed"
 """The cause of a hold that a homing ended in at its goal."""
+AHEAD_S = 0.1
+"""A homing ends where the tool's velocity would bring it into a keep-out box within this: twice what a hold needs."""
 
 
 class ArmServer(ArmModes):
@@ -126,7 +128,8 @@ class ArmServer(ArmModes):
     def start_home(self, seed: int) -> None:
         """Begin to lift the tool and go to the home posture of `seed`; the ticks do it, `hold` ends it early.
 
-        It ends in a hold, with cause `HOMED`; or where something is in the way, or the contact passes the limits.
+        It ends in a hold, with cause `HOMED`; or where something or a keep-out box is in the way, or the contact
+        passes the limits.
 
         All filters are forgotten, so that what follows depends on the arm's state and the seed alone.
 
@@ -236,6 +239,8 @@ class ArmServer(ArmModes):
                 self._begin_hold(dynamics, "something is in the way home")
             elif contact := self._governor.refuse_contact(*np.split(self._readings.wrench(), 2)):
                 self._begin_hold(dynamics, contact.sentence())
+            elif self._is_kept_out(state, dynamics):
+                self._begin_hold(dynamics, "a keep-out box is in the way home")
             return torque
         if self._target is None:
             raise RobotError("The arm has no target; call connect first.")
@@ -244,6 +249,10 @@ class ArmServer(ArmModes):
             return self.law.torque(state, dynamics, self._target, step_s)
         # neither a posture that somebody sets nor a stiffness of zero moves an arm that holds
         return self.law.torque(state, dynamics, self._target, step_s, posture=self._q_held, is_held=True)
+
+    def _is_kept_out(self, state: ArmState, dynamics: ArmDynamics) -> bool:
+        tool = dynamics.T_base_tool.position
+        return self._governor.is_kept_out(tool, tool + AHEAD_S * (dynamics.jacobian[:3] @ state.dq))
 
     def _begin_hold(self, dynamics: ArmDynamics, cause: str, mode: ArmMode = ArmMode.HOLD) -> None:
         self._homing = None

@@ -236,6 +236,10 @@ class Governor:
             reasons |= Reason.MOMENT
         return reasons
 
+    def is_kept_out(self, start: Array, end: Array) -> bool:
+        """Return whether a keep-out box holds `start` or lies on the straight way from it to `end`, (3,) [m] each."""
+        return bool(self._keep_out) and (self._keep_out.contains(start) or self._keep_out.clip(start, end) is not end)
+
 
 _MOVING_REASONS = Reason.WORKSPACE | Reason.LINEAR_SPEED | Reason.KEEP_OUT
 

@@ -65,6 +65,24 @@ def test_a_contact_over_the_limit_ends_the_homing_at_once():
     assert server.is_holding
 
 
+def test_homing_ends_before_a_keep_out_box():
+    box = (0.2, 0.12, -0.1, 0.8, 0.2, 0.9)
+    server = _server(MujocoArm(SimConfig(physics_step_s=STEP_S)), "contact", SafetyConfig(keep_out_m=(box,)))
+    ways: list[float] = []
+    for _ in range(5000):
+        server.tick()
+        ways.append(server.snapshot().T_base_tool.position[1])
+    assert server.cause == "a keep-out box is in the way home"
+    assert 0.05 < max(ways) < box[1]
+
+
+def test_a_tool_in_a_keep_out_box_is_not_sent_home():
+    server = _server(MujocoArm(SimConfig()), "contact", SafetyConfig(keep_out_m=((0.2, -0.3, -0.1, 0.8, 0.3, 0.9),)))
+    server.tick()
+    assert server.cause == "a keep-out box is in the way home"
+    assert server.is_holding
+
+
 @pytest.mark.parametrize("gains", GAIN_SETS)
 def test_a_free_arm_comes_home_whatever_its_gains(gains: str):
     server = _server(MujocoArm(SimConfig(physics_step_s=STEP_S)), gains)
