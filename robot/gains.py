@@ -136,10 +136,11 @@ class Impact:
 def describe(name: str, wrench_bound: Array, peak_n: float, impact: Impact) -> str:
     """Return one sentence: the name of a gain set with its `wrench_bound` (6, 2) [N, Nm] and its peak force [N]."""
     force, moment = _bounds(wrench_bound[:3]), _bounds(wrench_bound[3:])
+    between = float(np.linalg.norm(wrench_bound[:3].max(axis=1)))
     return (
-        f"Gains {name!r}: at rest the tool presses with at most {force} N along each axis and twists with at most "
-        f"{moment} Nm; for a moment with at most {peak_n:.0f} N, on a surface of up to "
-        f"{impact.stiffness / 1000.0:g} N/mm."
+        f"Gains {name!r}: at rest the tool presses with at most {force} N along each axis, {between:.0f} N between "
+        f"them, and twists with at most {moment} Nm; for a moment with at most {peak_n:.0f} N along an axis, on a "
+        f"surface of up to {impact.stiffness / 1000.0:g} N/mm."
     )
 
 

@@ -35,11 +35,7 @@ class ImpedanceConfig(Settings):
     contact: GainSet = setting(contact_gains, "Gain set for work in contact.")
     precise: GainSet = setting(precise_gains, "Gain set for exact motion with little force.")
     gain_time_constant_s: float = setting(
-        0.1,
-        "Changes of gains, posture and feed-forward are blended in with this; 0 is at once.",
-        unit="s",
-        low=0.0,
-        high=5.0,
+        0.1, "Changes of gains, posture and wrench are blended in with this; 0: at once.", unit="s", low=0.0, high=5.0
     )
     apparent_mass_kg: float = setting(
         3.0, "Mass at the tool that the damping is made for.", unit="kg", low=0.1, high=20.0
@@ -65,6 +61,9 @@ class ImpedanceConfig(Settings):
     )
     nullspace_clip_rad: float = setting(
         0.15, "Longest stretch of that spring, at any joint.", unit="rad", low=0.01, high=3.0
+    )
+    hold_brake: float = setting(
+        10.0, "Rate at which an arm that holds loses speed, beside its damping.", unit="1/s", low=0.0, high=50.0
     )
     nullspace_damping: float = setting(
         3.0, "Damping of motion that the tool does not feel.", unit="Nms/rad", low=0.0, high=50.0
@@ -196,9 +195,8 @@ class CartesianImpedance:
 
     def stretch(self, dynamics: ArmDynamics, T_base_target: Pose) -> float:
         """Return how far a target stretches the springs, as a share of the clip of the axis with the largest one."""
-        gains = self._gains
         error = _error(T_base_target.position, T_base_target.quaternion, dynamics.T_base_tool)
-        return float(np.max(error / np.where(error < 0.0, gains.low, gains.high)))
+        return float(np.max(error / np.where(error < 0.0, self._gains.low, self._gains.high)))
 
     def torque(
         self,
@@ -212,7 +210,7 @@ class CartesianImpedance:
         """Return the joint torques (7,) [Nm] for one control tick of `dt_s`.
 
         `posture` (7,) [rad], if given, is what the null space is drawn to at this tick instead of the one set. An arm
-        that `is_held` is damped at least as the gain set in use says, however soft its springs were made.
+        that `is_held` is damped at least as the gain set in use says, however soft its springs were made, and braked.
         NaN in any input comes out as NaN; the caller must check (`robot.arm_server` does).
         """
         gains = self._gains
@@ -229,6 +227,8 @@ class CartesianImpedance:
         damping = np.maximum(gains.damping, gains.brakes) if is_held else gains.damping
         wrench = pull - damping * (J @ state.dq)
         rest = self._nullspace(state, J, gains.posture if posture is None else posture) + dynamics.bias
+        if is_held:  # in proportion to the mass: the same rate in every direction and posture, and never too much
+            rest -= self.config.hold_brake * (dynamics.mass @ state.dq)
         if self._walls.are_touched(state.q):
             rest += self._walls.torque(state.q, state.dq)
         return self._limited(J.T @ wrench, rest, dt_s)

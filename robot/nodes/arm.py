@@ -93,11 +93,10 @@ class ArmNode(NudgeNode):
             self.parameters.declare("impedance", law.config, {"gains": self._use_gains})
         self.parameters.declare("arm", self._server.config)
         self.parameters.declare("safety", self._safety)
-        if not self.graph.is_lockstep and not self.graph.is_direct:
-            self.subscribe("mux/status", self._on_mux)
+        on_mux = None if self.graph.is_lockstep or self.graph.is_direct else self._on_mux
         governor = Governor(self._safety) if self.graph.is_direct else None
         expiry_s = self._safety.command_expiry_s
-        self._targets = Targets(self, self._control, self._outputs.any, self._on_target, governor, expiry_s)
+        self._targets = Targets(self, self._control, self._outputs.any, self._on_target, on_mux, governor, expiry_s)
         self.serve(Trigger, "arm/hold", self._on_hold)
         self.serve(Trigger, "arm/reset_fault", self._on_reset_fault)
         self.every(1.0 / topic("arm/status").rate_hz, self._publish_status)

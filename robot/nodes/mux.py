@@ -111,7 +111,7 @@ class MuxNode(NudgeNode):
         for camera in self._cameras:
             self.subscribe("policy/pulse", partial(watch.take_pulse, camera), camera=camera)
         self.subscribe("heartbeat", watch.take_heartbeat)
-        self.subscribe("arm/status", watch.take_arm_status)
+        senders["arm/status"] = self.subscribe("arm/status", watch.take_arm_status)
         self.every(WATCH_S, self._look)
         self.every(1.0 / topic("mux/status").rate_hz, self._publish_status)
 

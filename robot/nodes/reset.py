@@ -149,9 +149,8 @@ class ResetNode(NudgeNode):
     async def _trigger(self, name: str) -> str:
         answer = await self._answer(self._triggers[name], Trigger.Request(), name)
         if not answer.success:
-            raise RobotError(
-                f"Reset failed: {name} answered {answer.message!r}; a fault is cleared with mux/clear_fault."
-            )
+            advice = "; clear it with mux/clear_fault" if "mode fault" in answer.message else ""
+            raise RobotError(f"Reset failed: {name} answered {answer.message!r}{advice}.")
         return str(answer.message)
 
     async def _answer(self, client: Any, request: Any, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What clients may send to an arm: poses, and to the law stiffness, posture and a wrench; from one sender each."""
+"""What an arm is sent: poses, and to the law stiffness, posture and a wrench, and the mux' word; by one sender each."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Targets:
 
     Args:
         follow: gets a target pose that came from one sender, in the right frame, and its stamp by the node's clock.
+        on_mux: gets what one mux says of itself; None where there is none.
         governor: in direct mode, where no mux stands before the arm.
         expiry_s: a wrench acts for so long.
     """
@@ -35,6 +36,7 @@ class Targets:
         control: Control,
         own_publisher: Any,
         follow: Callable[[Pose, int], None],
+        on_mux: Callable[[Any], None] | None,
         governor: Governor | None,
         expiry_s: float,
     ) -> None:
@@ -47,6 +49,8 @@ class Targets:
         self._wrench_until_ns = 0
         self._last_ns: int | None = None
         self._subscriptions: dict[str, Any] = {}
+        if on_mux is not None:
+            self._take("mux/status", on_mux)
         self._take("target_pose", self._on_pose)
         if isinstance(control.server.law, CartesianImpedance):
             self._law = control.server.law
@@ -71,7 +75,7 @@ class Targets:
                 take(message)
                 return
             self.refuse(complaint(name, names))
-            if name == "target_pose":
+            if name in ("target_pose", "mux/status"):
                 self._hold(self.why)
 
         self._subscriptions[name] = self._node.subscribe(name, alone)

@@ -61,7 +61,7 @@ class TeleopNode(NudgeNode):
             self._answer(row)
 
     def _tick(self) -> None:
-        if self._newest.keys() >= {"pose", "truth", "info"}:
+        if self._newest.keys() >= {"pose", "truth"}:
             try:
                 self._answer(self._newest)
             except Exception:
@@ -69,10 +69,12 @@ class TeleopNode(NudgeNode):
                 raise
 
     def _answer(self, row: dict[str, Any]) -> None:
-        info = messages.to_named(row["info"])
+        info = messages.to_named(row["info"]) if "info" in row else {"step": 0.0}
         stamp_ns = messages.stamp_of(row["pose"])
-        # who simulates a person lets go of the dead-man wherever that would have to be pressed anew
-        role = "watch" if row.get("mode") in _LET_GO else ROLES[int(info["role"])]
+        # who simulates a person lets go of the dead-man wherever that would have to be pressed anew, and where no
+        # policy has told yet what the person's role is: the first press has to be a press
+        is_waiting = "role" not in info or row.get("mode") in _LET_GO
+        role = "watch" if is_waiting else ROLES[int(info["role"])]
         sample = self._watcher.sample(
             messages.to_named(row["truth"]), messages.to_pose(row["pose"]), stamp_ns, int(info["step"]), role
         )

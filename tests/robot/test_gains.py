@@ -59,8 +59,8 @@ def test_free_is_softer_and_longer_and_precise_stiffer_shorter_and_gentler():
 def test_the_law_says_its_bounds_in_one_sentence():
     law = CartesianImpedance(ImpedanceConfig())
     assert law.describe() == (
-        "Gains 'contact': at rest the tool presses with at most 40 N along each axis and twists with at most 22.5 Nm; "
-        "for a moment with at most 379 N, on a surface of up to 75 N/mm."
+        "Gains 'contact': at rest the tool presses with at most 40 N along each axis, 69 N between them, and twists "
+        "with at most 22.5 Nm; for a moment with at most 379 N along an axis, on a surface of up to 75 N/mm."
     )
     lower = ImpedanceConfig(contact=GainSet(clip_low=(0.01, 0.02, 0.02, 0.15, 0.15, 0.15)))
     assert "at most x -20 to +40, y 40, z 40 N" in CartesianImpedance(lower).describe()

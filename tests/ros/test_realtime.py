@@ -13,6 +13,7 @@ from conftest import DEADLINE_S, SMALL, Nudge, wait_until
 
 from robot.store import StoreReader, check
 from robot.timing import LATE
+from robot.types import Source
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -44,6 +45,9 @@ def test_a_recording_in_real_time_tells_when_each_part_of_a_step_happened(nudge:
     assert np.all((ages_s > 1e-4) & (ages_s < 1.0))
     # the period is kept on the whole, whatever single ticks did
     assert np.median(np.diff(episode.stamp_ns)) == pytest.approx(1e8, rel=0.2)
+    # the person does the first episode as all others
+    assert np.mean(episode.source == Source.HUMAN) > 0.5
+    assert episode.is_success
 
     lines = _lines(run, "timing")  # one an episode; a busy machine may stop one, which is then played again
     assert [(line["phase"], line["index"], line["clock"]) for line in lines] == [("record", 0, "real time")] * len(

@@ -116,6 +116,24 @@ def test_the_only_sender_does_not_count_once_it_was_killed(rig: Rig, tmp_path: P
     assert rig.person.count_publishers("/panda/target_pose") == 2  # the middleware does not know yet
 
 
+@pytest.mark.parametrize("row", ["mux/status", "arm/status"])
+def test_who_speaks_in_the_name_of_mux_or_arm_stops_the_motion_and_is_named(rig: Rig, row: str):
+    rig.up(rig.arm())
+    rig.up(rig.mux())
+    rig.bring_to("policy")
+    liar = rig.spin(Person(rig.context, "liar"))
+    names = " and ".join(sorted(["liar", row.split("/")[0]]))
+    sentence = f"{row} has 2 publishers, {names}: all are refused"
+
+    def is_stopped() -> bool:
+        liar.send(row, rig.person.heard[row])
+        rig.person.send("policy/target_pose", target(rig.person.pose))
+        return sentence in (rig.person.said("mux/status", "cause"), rig.person.said("arm/status", "cause"))
+
+    wait_for(is_stopped, "the stop by name")
+    wait_for(lambda: rig.person.said("arm/status") == "hold", "the arm to hold")
+
+
 def test_the_mux_stops_when_a_second_policy_speaks(rig: Rig):
     rig.up(rig.arm())
     rig.up(rig.mux())

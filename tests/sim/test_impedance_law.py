@@ -52,6 +52,24 @@ def test_the_rotation_error_is_that_of_se3():
     np.testing.assert_allclose(rotation_error(a, a), np.zeros(3), atol=1e-12)
 
 
+def test_between_the_axes_their_bounds_add_as_a_vector_and_the_sentence_says_so(reading):
+    law = CartesianImpedance(FREE)
+    wrench = _wrench(FREE, reading, _moved(reading[1].T_base_tool, (1.0, 1.0, -1.0)))
+    force = float(np.linalg.norm(wrench[:3]))
+    assert force == pytest.approx(np.sqrt(3.0) * law.steady_force_bound_n, rel=1e-6)
+    assert f"40 N along each axis, {force:.0f} N between them" in law.describe()
+
+
+def test_a_hold_brakes_every_joint_at_the_same_rate_in_proportion_to_the_mass(reading):
+    state = replace(reading[0], dq=np.linspace(-0.3, 0.3, 7))
+    dynamics = reading[1]
+    free, held = (
+        CartesianImpedance(FREE).torque(state, dynamics, dynamics.T_base_tool, DT_S, is_held=is_held)
+        for is_held in (False, True)
+    )
+    np.testing.assert_allclose(held - free, -FREE.hold_brake * dynamics.mass @ state.dq, atol=1e-9)
+
+
 def test_within_the_clip_the_tool_feels_stiffness_times_error(reading):
     error = np.array([0.004, -0.003, 0.005, 0.02, -0.03, 0.04])
     target = _moved(reading[1].T_base_tool, error[:3], error[3:])
