@@ -85,9 +85,12 @@ class StreamHealth(_Arrivals):
         if now_ns - self.last_ns > limit:
             return Event.SENSOR_STALE, f"{self.name} has sent nothing for {self._max_age_s} s"
         if now_ns - self.stamp_ns > limit:
-            return Event.SENSOR_STALE, f"{self.name} is older than {self._max_age_s} s"
+            return Event.SENSOR_STALE, f"{self.name} comes over {self._max_age_s} s late, or its clock is behind"
         if self.stamp_ns - now_ns > limit:
-            return Event.SENSOR_STALE, f"{self.name} is stamped more than {self._max_age_s} s in the future"
+            return (
+                Event.SENSOR_STALE,
+                f"{self.name} is stamped more than {self._max_age_s} s in the future: its clock is ahead",
+            )
         if (self.last_ns - self._same_since_ns) / NANOSECONDS >= self._frozen_after_s:
             return Event.SENSOR_FROZEN, f"{self.name} has repeated itself for {self._frozen_after_s} s"
         return None

@@ -43,13 +43,18 @@ class LiveGains:
         self.posture = self._now[42:]
         self._goal_posture = posture
         self._in_force: list[GainSet] = []
+        self.is_blending = False
         self._choose(name)
         self.reset()
 
     def reset(self) -> None:
-        """Take on all goals at once, with no feed-forward."""
+        """Take on all goals at once, with no feed-forward. The arm does not lose its speed with that: the bounds of
+        the sets before stay in force for as long as the change would have taken."""
         self._goal_wrench = np.zeros(6)
+        is_blending, in_force = self.is_blending, self._in_force
         self._settle()
+        if is_blending:
+            self._in_force, self.is_blending, self._is_there = in_force, True, True
 
     def use(self, name: str) -> None:
         """Change to the gain set `name`; what `set_stiffness` did is forgotten.
@@ -103,6 +108,7 @@ class LiveGains:
         self._left *= math.exp(-dt_s / self._tau_s) if self._tau_s > 0.0 else 0.0
         if self._left < SETTLED:
             self._settle()
+        if self._is_there:
             return
         np.subtract(self._start, self._goal, out=self._now)
         self._now *= self._left
@@ -124,12 +130,13 @@ class LiveGains:
         if self._set not in self._in_force:
             self._in_force = [*self._in_force, self._set]
         self.is_blending = self.has_wrench = True
+        self._is_there = False
 
     def _settle(self) -> None:
         self._now[:] = self._goals()
         self.low, self.high = self._clips()
         self._in_force = [self._set]
-        self.is_blending = False
+        self.is_blending, self._is_there = False, True
         self.has_wrench = bool(self.wrench.any())
 
     def _goals(self) -> Array:

@@ -138,7 +138,7 @@ def _kinds() -> list[Kind]:
         is_quick = fault == "nan"
         kinds.append(Kind(f"action_{fault}", inject, ("policy",), words, True, is_passing=True, is_quick=is_quick))
     for name in CLOCKED:
-        words = ("clock", "future", name.removeprefix("camera_"))
+        words = ("clock",)
         kinds.append(Kind(f"clock_{name}", _step_clock(name), MOTION, words, is_passing=True))
     kinds.append(Kind("clock_all", _step_clock("all"), MOTION, ("clock",), is_quick=True, is_passing=True))
     for row in ("target_pose", "policy/target_pose", "teleop/twist", "reset/target_pose"):

@@ -101,6 +101,30 @@ def test_on_the_way_between_two_sets_the_pull_stays_within_the_larger_bound(star
     assert gains.name == end
 
 
+def test_a_reset_takes_the_new_springs_at_once_and_keeps_the_bound_of_the_old_for_as_long_as_the_speed_may_last():
+    gains, impact = live("free"), Impact(mass_kg=10.0, inertia=0.15, stiffness=75_000.0)
+    before = gains.peak_force_n(impact)
+    gains.use("precise")
+    gains.blend(DT_S)
+    gains.reset()
+    fresh = live("precise")
+    np.testing.assert_array_equal(gains.stiffness, fresh.stiffness)
+    np.testing.assert_array_equal(gains.high, fresh.high)
+    np.testing.assert_array_equal(gains.damping, fresh.damping)
+    assert gains.peak_force_n(impact) == before
+    ticks = 0
+    while gains.is_blending:
+        gains.blend(DT_S)
+        np.testing.assert_array_equal(gains.stiffness, fresh.stiffness)
+        np.testing.assert_array_equal(gains.high, fresh.high)
+        ticks += 1
+    assert ticks * DT_S > 0.5
+    assert gains.peak_force_n(impact) == fresh.peak_force_n(impact)
+    gains.use("free")
+    gains.blend(DT_S)
+    assert gains.stiffness[0] != fresh.stiffness[0]
+
+
 def _damping(name: str) -> float:
     return 2.0 * math.sqrt(SETS[name].stiffness[0] * 3.0)
 

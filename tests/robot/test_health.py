@@ -42,9 +42,9 @@ def test_every_problem_has_its_sentence():
     assert stream.problem(0) is None
     assert stream.problem(151 * MS) == (STALE, "front has sent nothing for 0.15 s")
     stream.take(0, 151 * MS, "b")
-    assert stream.problem(151 * MS) == (STALE, "front is older than 0.15 s")
+    assert stream.problem(151 * MS) == (STALE, "front comes over 0.15 s late, or its clock is behind")
     stream.take(400 * MS, 152 * MS, "c")
-    assert stream.problem(152 * MS) == (STALE, "front is stamped more than 0.15 s in the future")
+    assert stream.problem(152 * MS) == (STALE, "front is stamped over 0.15 s ahead: its clock is off")
     for t in range(0, 151, 30):
         stream.take((200 + t) * MS, (200 + t) * MS, "d")
     assert stream.problem(350 * MS) == (FROZEN, "front has repeated itself for 0.15 s")
