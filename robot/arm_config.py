@@ -30,5 +30,10 @@ class ArmServerConfig(Settings):
     fault_damping: float = setting(
         4.0, "Joint damping under a fault, where gravity alone is balanced.", unit="Nms/rad", low=0.0, high=50.0
     )
+    is_kept_awake: bool = setting(
+        False,
+        "Real time: keep idle processors awake, by spinners that give way to all else. A steadier tick on a machine "
+        "that sleeps deeply, or is a virtual one; costs power, and a container its share of time.",
+    )
     home: HomePosture = setting(HomePosture, "Where homing ends.")
     homing: HomingConfig = setting(HomingConfig, "How homing gets there.")

@@ -87,10 +87,7 @@ class StreamHealth(_Arrivals):
         if now_ns - self.stamp_ns > limit:
             return Event.SENSOR_STALE, f"{self.name} comes over {self._max_age_s} s late, or its clock is behind"
         if self.stamp_ns - now_ns > limit:
-            return (
-                Event.SENSOR_STALE,
-                f"{self.name} is stamped more than {self._max_age_s} s in the future: its clock is ahead",
-            )
+            return Event.SENSOR_STALE, f"{self.name} is stamped over {self._max_age_s} s ahead: its clock is off"
         if (self.last_ns - self._same_since_ns) / NANOSECONDS >= self._frozen_after_s:
             return Event.SENSOR_FROZEN, f"{self.name} has repeated itself for {self._frozen_after_s} s"
         return None

@@ -14,6 +14,7 @@ import queue
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from robot import priority, wake
@@ -25,7 +26,7 @@ from sessions.config import load
 from sessions.processes import die_with_parent
 from sessions.robot_config import RobotConfig
 
-MEASURES = ("control_fifo", "executor_fifo", "short_turns", "early_wake", "process_nice", "frozen_heap")
+MEASURES = ("control_fifo", "executor_fifo", "short_turns", "early_wake", "process_nice", "frozen_heap", "kept_awake")
 SIZE = 1 << 19
 """Ticks that the meter remembers, nearly nine minutes at 1 kHz."""
 
@@ -68,6 +69,8 @@ def main() -> None:
     die_with_parent()
     take_away(set(arguments.without))
     config = load(RobotConfig, arguments.config)
+    if "kept_awake" in arguments.without:
+        config = replace(config, arm=replace(config.arm, is_kept_awake=False))
     meter = PeriodMeter(config.arm.control_step_s, SIZE)
     meter_ticks(meter)
     words: queue.SimpleQueue[str] = queue.SimpleQueue()

@@ -24,7 +24,7 @@ LOADED_LIMIT_MS = 1.5
 
 def measure(folder: Path, duration_s: float, is_each_taken_away: bool) -> list[dict[str, Any]]:
     """Return the metrics of the loop, each over `duration_s`; `folder` is empty."""
-    rounds = 4 + (len(MEASURES) + 1 if is_each_taken_away else 0)
+    rounds = 5 + (len(MEASURES) + 1 if is_each_taken_away else 0)
     with Progress("loop", rounds * (duration_s + SETTLE_S + START_S)) as progress, Rig(folder) as rig:
 
         def one(without: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def measure(folder: Path, duration_s: float, is_each_taken_away: bool) -> list[d
                 progress.advance(START_S)
                 return arm.measure(duration_s, progress.advance)
 
-        idle, idle_bare = one(), one(MEASURES)
+        idle, idle_asleep, idle_bare = one(), one(("kept_awake",)), one(MEASURES)
         with rig.load() as busy:
             loaded, loaded_bare = one(), one(MEASURES)
             less = {name: one((name,)) for name in MEASURES} if is_each_taken_away else {}
@@ -46,6 +46,8 @@ def measure(folder: Path, duration_s: float, is_each_taken_away: bool) -> list[d
         _line("loop_idle_p99_ms", idle, idle_bare, f"{idle_note}; {_rest(idle)}", IDLE_LIMIT_MS),
         _line("loop_loaded_p99_ms", loaded, loaded_bare, f"{learners}; {_rest(loaded)}", LOADED_LIMIT_MS),
     ]
+    note = f"idle processors may sleep; baseline: kept awake; {_rest(idle_asleep)}"
+    lines.append(_line("loop_idle_no_kept_awake_p99_ms", idle_asleep, idle, note))
     note = "loaded, one measure taken away; baseline: with all of them"
     return lines + [_line(f"loop_loaded_no_{name}_p99_ms", found, loaded, note) for name, found in less.items()]
 
@@ -63,7 +65,7 @@ def _what_was_needed(found: dict[str, Any]) -> str:
         f"needed: control thread {found['scheduling'].rstrip('.')}, executor thread of its process SCHED_FIFO "
         f"{priority.LEVEL_EXECUTOR}, switch interval {turn_us:.0f} us, "
         f"awake {wake.LEAST_NS / 1000:.0f} to {wake.MOST_NS / 1000:.0f} us early, "
-        f"process nice {priority.NICE_ROBOT}, heap frozen; no affinity"
+        f"process nice {priority.NICE_ROBOT}, heap frozen, processors kept awake by spinners at SCHED_IDLE; no affinity"
     )
 
 

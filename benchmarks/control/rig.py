@@ -21,7 +21,7 @@ from sessions.processes import ONE_THREAD, Processes
 from sessions.run import Run
 from sessions.run_config import RunConfig
 
-LOOP = ("arm.control_step_s=0.001", "sim.physics_step_s=0.001", "cameras.names=[]")
+LOOP = ("arm.control_step_s=0.001", "arm.is_kept_awake=true", "sim.physics_step_s=0.001", "cameras.names=[]")
 ENDLESS = ("bc.updates=60", "training.updates=1000", "training.total_steps=1000000", "training.warmup_steps=0")
 """A learner with these owes a thousand updates for each step: it computes for longer than a benchmark lasts."""
 IDLE_SHARE = 0.05

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from robot import priority
 from robot.arm_server import ArmServer, ArmSnapshot
+from robot.awake import Awake
 from robot.clock import NANOSECONDS, read_clocks, to_ns
 from robot.errors import RobotError
 from robot.interfaces import World
@@ -124,12 +125,15 @@ class ControlThread(Control):
         self._last_error = ""
         self._asked: deque[Callable[[], Any]] = deque()
         self._ending = threading.Event()
+        self._awake = Awake()
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
         self.offset_ns = self._wall() - self.server.snapshot().stamp_ns
         self.newest = Control.look(self)
         self._ending.clear()
+        if self.server.config.is_kept_awake:
+            self._awake.begin()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
 
@@ -138,6 +142,7 @@ class ControlThread(Control):
         if self._thread is not None:
             self._thread.join(ANSWER_TIMEOUT_S)
             self._thread = None
+        self._awake.end()
 
     def do(self, action: Callable[[], T]) -> T:
         """As `Control.do`, in the control thread.

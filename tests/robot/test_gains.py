@@ -112,6 +112,7 @@ def test_a_reset_takes_the_new_springs_at_once_and_keeps_the_bound_of_the_old_fo
     np.testing.assert_array_equal(gains.high, fresh.high)
     np.testing.assert_array_equal(gains.damping, fresh.damping)
     assert gains.peak_force_n(impact) == before
+    assert gains.name == "precise"
     ticks = 0
     while gains.is_blending:
         gains.blend(DT_S)
@@ -178,16 +179,6 @@ def test_what_is_pushed_without_a_spring_is_damped_all_the_same():
     assert gains.damping[1] == 0.0
 
 
-def test_a_reset_ends_a_blend_and_keeps_the_set():
-    gains = live()
-    gains.use("free")
-    gains.blend(DT_S)
-    gains.reset()
-    assert not gains.is_blending
-    assert gains.name == "free"
-    np.testing.assert_array_equal(gains.stiffness, SETS["free"].stiffness)
-
-
 def test_the_peak_is_that_of_the_faster_set_until_the_change_is_over():
     law = CartesianImpedance(ImpedanceConfig(gains="free"))
     free = law.peak_force_bound_n
@@ -195,9 +186,8 @@ def test_the_peak_is_that_of_the_faster_set_until_the_change_is_over():
     assert law.gains_in_use == "precise"
     assert law.peak_force_bound_n == free
     assert law.steady_force_bound_n == 48.0
-    law.reset()
-    assert law.peak_force_bound_n < 0.3 * free
-    assert law.steady_force_bound_n == 20.0
+    law.reset()  # as a hold does: the arm may still be as fast as it was
+    assert law.peak_force_bound_n == free
 
 
 def test_an_unknown_set_gets_the_near_one():
