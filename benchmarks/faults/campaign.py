@@ -18,7 +18,7 @@ from benchmarks.faults.controls import Controls
 from benchmarks.faults.judge import HOLD_LIMIT_S, WATCHED_S, judge
 from benchmarks.faults.kinds import KINDS, Kind
 from benchmarks.faults.learnt import prepare_finetuning
-from robot.errors import ConfigError, NudgeError
+from robot.errors import ConfigError, NudgeError, RobotError
 from robot.store import StoreReader, repair
 from sessions.run import Run
 
@@ -29,9 +29,9 @@ BEFORE_S = 0.3
 LONGEST_WAIT_S = 1.2
 LONGEST_RESET_WAIT_S = 0.5
 """A reset takes two seconds or so; a fault is to fall into it."""
-TRIES = 3
-RECORD_S = 6.0
-"""How long after the watch an actor may take to write down why it stopped: one that resets waits for its time-out."""
+TRIES = 10
+RECORD_S = 12.0
+"""How long after the watch an actor may take to write down why it stopped: one that resets waits for its time-outs."""
 
 
 @dataclass(frozen=True)
@@ -126,15 +126,19 @@ class Campaign:
             return line | {"error": str(error)}
 
     def _bring(self, cell: Cell, kind: Kind, injection: Injection) -> float:
-        """Bring the robot to the activity and to the moment; a moment that passes it by is tried again."""
+        """Bring the robot to the activity and to the moment, and where that passes it by, to one sooner.
+
+        Raises:
+            RobotError: it was never there.
+        """
         started = time.monotonic()
-        for _ in range(TRIES):
+        for number in range(1, TRIES + 1):
             cell.bring(injection.activity)
-            time.sleep(injection.wait_s + (BEFORE_S if injection.activity != "resetting" else 0.0))
+            time.sleep(injection.wait_s / number + (BEFORE_S if injection.activity != "resetting" else 0.0))
             is_there = cell.watcher.mux_mode == injection.activity
             if is_there and (cell.watcher.is_moving() or injection.activity in ("ready", "disabled")):
-                break
-        return time.monotonic() - started
+                return time.monotonic() - started
+        raise RobotError(f"In {TRIES} tries {injection.activity} was over each time before the fault.")
 
     def _inject(self, cell: Cell, kind: Kind, injection: Injection) -> dict[str, Any]:
         watcher = cell.watcher
