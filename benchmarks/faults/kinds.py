@@ -154,7 +154,7 @@ def _kinds() -> list[Kind]:
         kinds.append(Kind(f"e_stop_{before}", press, activities, words, is_quick=is_quick, mode="fault"))
     for verb, number in (("kill", signal.SIGKILL), ("stop", signal.SIGSTOP)):
         inject = _signal("learner", number)
-        kinds.append(Kind(f"{verb}_learner", inject, MOTION, ("learner",), phase="finetune"))
+        kinds.append(Kind(f"{verb}_learner", inject, ANY, ("learner",), phase="finetune"))
     return kinds
 
 

@@ -51,7 +51,7 @@ class RosRobot(NudgeNode):
 
     Attributes:
         role: what the person does, one of `robot.types.ROLES`; may be set at any time.
-        guard: asked at every tick in real time; a sentence that it returns stops the episode.
+        guard: asked at every tick and all through a reset in real time; a sentence that it returns ends them.
         stop: what stopped the last episode; None where nothing did.
     """
 
@@ -70,8 +70,7 @@ class RosRobot(NudgeNode):
         self.role = "watch"
         self.guard: Callable[[], str] = lambda: ""
         self.stop: Stop | None = None
-        self._is_closed = False
-        self._is_ended = False
+        self._is_closed = self._is_ended = False
         self._actions = actions
         self._cameras = cameras
         self._has_truth = has_truth
@@ -84,13 +83,10 @@ class RosRobot(NudgeNode):
             if graph.is_lockstep
             else RealTimeTicks(names, graph.period_s, self._turn, self.now_ns)
         )
-        self._mux = MuxWatch()
-        self._pictures = streams.PictureWatch()
+        self._mux, self._pictures = MuxWatch(), streams.PictureWatch()
         self._path_times = PathTimes()
         self._pose: Any = None
-        self._stamp_ns = 0
-        self._captured_ns = self._observed_ns = 0
-        self._episode_step = 0
+        self._stamp_ns = self._captured_ns = self._observed_ns = self._episode_step = 0
         self._label = Label.NONE
         self._nodes = ("arm", "mux", "teleop", "reset", *(f"camera_{camera}" for camera in cameras))
         self._ready_nodes: set[str] = set()
@@ -110,9 +106,8 @@ class RosRobot(NudgeNode):
         if not self.graph.is_lockstep:
             self.subscribe("mux/timing", partial(self._on_timing, "commanded", "commanded_s"))
             self.subscribe("arm/executed", partial(self._on_timing, "executed", "taken_s"))
-        self._outputs = {
-            n: self.publisher(n) for n in ("policy/target_pose", "policy/action", "policy/info", "episode/event")
-        }
+        names = ("policy/target_pose", "policy/action", "policy/info", "episode/event")
+        self._outputs = {name: self.publisher(name) for name in names}
         names = ("reset/reset", "mux/episode_end", "mux/reset_failed", "arm/hold")
         self._triggers: dict[str, Any] = {name: self.create_client(Trigger, name) for name in names}
         self._seed: Any = self.create_client(SetParameters, "reset/set_parameters")
@@ -141,14 +136,13 @@ class RosRobot(NudgeNode):
         self.idle(0.0 if self.graph.is_lockstep else LOOK_S)
         with contextlib.suppress(RobotError):  # what stopped the last episode may pass by itself
             wait(self._turn, lambda: self._mux.may_reset and not self._pictures.problem, BLOCKED_TIMEOUT_S, lambda: "")
-        if self._pictures.problem:
-            raise RobotError(self._pictures.problem)
+        if problem := self._lost():
+            raise RobotError(problem)
         self._mux.begin()
         self.stop = None
         self._call(self._seed, seed_parameter("episode_seed", seed), "reset/set_parameters")
         settled_ns = self._run_reset()
-        self._episode_step = 0
-        self._label = Label.NONE
+        self._episode_step, self._label = 0, Label.NONE
         self.publish_event("start", seed=seed)
         outcome = self._outcome(self._ticks.first(settled_ns), *self._executed(None))
         if outcome.is_aborted:
@@ -170,8 +164,8 @@ class RosRobot(NudgeNode):
         if self.graph.is_lockstep:
             return replace(outcome, timing=StepTiming.simulated(decided_ns))
         commanded_ns, executed_ns = (self._path_times.of(decided_ns, what) for what in ("commanded", "executed"))
-        times = StepTiming(captured_ns, observed_ns, decided_ns, commanded_ns, executed_ns, tick.late_ns)
-        return replace(outcome, timing=times)
+        times = (captured_ns, observed_ns, decided_ns, commanded_ns, executed_ns)
+        return replace(outcome, timing=StepTiming(*times, tick.late_ns))
 
     def end(self, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         """End the episode: the mux is ready for the next one, the arm holds. Both are asked at once.
@@ -181,8 +175,7 @@ class RosRobot(NudgeNode):
         """
         if self._is_ended:
             return
-        if self.stop is not None:
-            timeout_s = min(timeout_s, STOPPED_TIMEOUT_S)
+        timeout_s = timeout_s if self.stop is None else min(timeout_s, STOPPED_TIMEOUT_S)
         asked = {name: self._triggers[name].call_async(Trigger.Request()) for name in ("mux/episode_end", "arm/hold")}
         silent = lambda: f"{' and '.join(n for n, f in asked.items() if not f.done())} did not answer"  # noqa: E731
         wait(self._turn, lambda: all(future.done() for future in asked.values()), timeout_s, silent)
@@ -216,11 +209,11 @@ class RosRobot(NudgeNode):
         self._is_ended = False
         future = self._triggers["reset/reset"].call_async(Trigger.Request())
         broken = partial(self._mux.broken, not self.graph.is_lockstep)
-        over = lambda: bool(future.done() or self._pictures.problem or broken())  # noqa: E731
+        over = lambda: bool(future.done() or self._lost() or broken())  # noqa: E731
         wait(self._turn, over, ANSWER_TIMEOUT_S, lambda: "reset/reset did not answer")
-        if self._pictures.problem:  # nobody else looks into the pictures
+        if problem := self._lost():
             self._triggers["mux/reset_failed"].call_async(Trigger.Request())
-            raise RobotError(f"Reset failed: {self._pictures.problem}")
+            raise RobotError(f"Reset failed: {problem}")
         if not future.done():
             self.idle(STOPPED_TIMEOUT_S)  # the reset node may have better words for it
         answer = future.result() if future.done() else None
@@ -285,11 +278,18 @@ class RosRobot(NudgeNode):
         )
 
     def _own_stop(self) -> Stop | None:
-        """What the actor itself sees at a tick: no learner, spoilt or old streams, a silent mux (real time)."""
-        seen = {} if self.graph.is_lockstep else {"learner_lost": self.guard(), "sensor_spoilt": self._pictures.problem}
-        seen |= self._ticks.problems(streams.age_limits_s(self._cameras))
+        """What the actor itself sees at a tick: also old streams, its own delay, a silent mux."""
+        seen = self._unseen() | self._ticks.problems(streams.age_limits_s(self._cameras))
         stop = next((self._mux.seen(event, cause) for event, cause in seen.items() if cause), None)
         return stop if stop or self.graph.is_lockstep else self._mux.silence
+
+    def _unseen(self) -> dict[str, str]:
+        """By event, what nobody but the actor looks at (real time): its learner, and into the pictures."""
+        return {} if self.graph.is_lockstep else {"learner_lost": self.guard(), "sensor_spoilt": self._pictures.problem}
+
+    def _lost(self) -> str:
+        """The first sentence of these, "" for none."""
+        return next(filter(None, self._unseen().values()), "")
 
     def _not_ready(self) -> str:
         return ", ".join(self.absent() + [f"node {name}" for name in self._nodes if name not in self._ready_nodes])
