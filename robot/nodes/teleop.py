@@ -73,7 +73,7 @@ class TeleopNode(NudgeNode):
         stamp_ns = messages.stamp_of(row["pose"])
         # who simulates a person lets go of the dead-man wherever that would have to be pressed anew, and where no
         # policy has told yet what the person's role is: the first press has to be a press
-        is_waiting = "role" not in info or row.get("mode") in _LET_GO
+        is_waiting = "info" not in row or row.get("mode") in _LET_GO
         role = "watch" if is_waiting else ROLES[int(info["role"])]
         sample = self._watcher.sample(
             messages.to_named(row["truth"]), messages.to_pose(row["pose"]), stamp_ns, int(info["step"]), role
