@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+from benchmarks.control.witness import Witness
 from benchmarks.faults.learnt import prepare_finetuning
 from benchmarks.measure import line
+from robot.timing import MISSED_SHARE
 from sessions.config import load
 from sessions.run import Run
 from sessions.run_config import RunConfig
@@ -31,8 +33,9 @@ def measure(folder: Path, steps: int, has_cameras: bool) -> list[dict[str, Any]]
     run = Run(folder, load(RunConfig, overrides=settings if has_cameras else [*settings, "cameras.names=[]"]))
     run.save_config()
     prepare_finetuning(run)
-    with Session(run, is_realtime=True) as session:
+    with Session(run, is_realtime=True) as session, Witness(MISSED_SHARE * PERIOD_S) as witness:
         episodes = session.play("evaluate_base", math.ceil(steps / length))
+        machine = witness.tell()
     times = StepTimes.read(run.store("eval_base"))
     found = times.line()
     age, executed = found["capture_to_command_ms"], found["capture_to_executed_ms"]
@@ -40,7 +43,8 @@ def measure(folder: Path, steps: int, has_cameras: bool) -> list[dict[str, Any]]
     what = "two cameras of 128 x 128 at 30 Hz" if has_cameras else "no cameras"
     note = (
         f"20 Hz, {what}: to command p50 {age['p50']} max {age['max']} ms, to executed p99 {executed['p99']} ms, "
-        f"{times.missed} deadlines missed, the latest by {times.latest_ms:.1f} ms, {age['unknown']} steps not told"
+        f"{times.missed} deadlines missed, the latest by {times.latest_ms:.1f} ms, {age['unknown']} steps not told; "
+        f"{machine}"
     )
 
     def one(metric: str, value: float | None, unit: str, at_most: float) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from benchmarks.faults.judge import MOVING, Recording
+from robot import priority
 from robot.errors import RobotError
 from robot.nodes import messages
 from robot.nodes.qos import publisher_qos, subscription_qos
@@ -27,6 +28,9 @@ KEPT = 1000
 
 class Watcher:
     """Plain rclpy in a thread of its own; no node of the graph waits for it or counts its heartbeats.
+
+    It has the actor's priority: an ordinary process once got no core for half a second, and so saw no pose, while
+    those it watched went on.
 
     Args:
         domain_id: of the graph. The environment must keep discovery on this host.
@@ -159,6 +163,8 @@ class Watcher:
         self._context.try_shutdown()
 
     def _spin(self) -> None:
+        priority.raise_thread(priority.LEVEL_ACTOR)
+        priority.raise_others(priority.LEVEL_ACTOR)
         while not self._is_closing.is_set():
             self._executor.spin_once(timeout_sec=0.05)
 

@@ -1,0 +1,39 @@
+"""A reset in real time, asked for by the actor's node: what only the actor looks after ends it too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from nodes_rig import ACTIONS, REALTIME, Rig, rigged, wait_for
+
+from robot.errors import RobotError
+from robot.nodes.port import RosRobot
+from robot.nodes.reset import ResetNode
+from robot.reset import ResetConfig
+from sessions.robot_config import RobotConfig
+
+pytestmark = [pytest.mark.ros]
+
+GONE = "The learner (process 4711) is gone."
+
+
+@pytest.fixture(name="rig")
+def _rig() -> Iterator[Rig]:
+    yield from rigged()
+
+
+def test_a_learner_that_is_gone_while_the_arm_homes_ends_the_reset_and_the_arm_holds(rig: Rig) -> None:
+    rig.up(rig.arm())
+    rig.up(rig.mux())
+    rig.up(ResetNode(REALTIME, ResetConfig(), RobotConfig().control.q_home, has_scene=False, context=rig.context))
+    wait_for(lambda: rig.person.count["current_pose"] > 0, "poses")
+    actor = RosRobot(REALTIME, ACTIONS, (), has_truth=False, context=rig.context)
+    try:
+        actor.guard = lambda: GONE if rig.person.said("arm/status") == "homing" else ""
+        with pytest.raises(RobotError, match="Reset failed: The learner .* is gone"):
+            actor.reset(seed=0)
+        wait_for(lambda: rig.person.said("mux/status") == "fault", "the mux to latch the failed reset")
+        wait_for(lambda: rig.person.said("arm/status") == "hold", "the arm to hold")
+    finally:
+        actor.close()
