@@ -15,8 +15,8 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import measure
@@ -25,6 +25,7 @@ from sessions import build
 from sessions.config import load
 from sessions.domain import Domain
 from sessions.processes import Processes
+from sessions.progress import Progress
 from sessions.run import Run
 from sessions.run_config import RunConfig
 
@@ -91,14 +92,15 @@ def _attack(processes: Processes, run: Run, count: int, requests: int, seed: int
         changes = {name: kind for name, kind in services.items() if name.endswith("/change_state")}
         rest = {name: kind for name, kind in services.items() if name not in orders | changes}
         _say(f"{nodes} nodes; {count} messages to {len(topics)} topics, {requests} to {len(services)} services\n")
-        _stage("topics", lambda: attack.topics({name: kind for name, kind in topics.items() if name not in stops}))
-        _stage("services", lambda: attack.services(rest))
-        _stage("change_state", lambda: attack.services(changes, is_restored=True))
+        ordinary = {name: kind for name, kind in topics.items() if name not in stops}
+        _stage("topics", count, partial(attack.topics, ordinary))
+        _stage("services", requests, partial(attack.services, rest))
+        _stage("change_state", requests, partial(attack.services, changes, is_restored=True))
         probe.restore()
         probe.spin(1.0)
         moved_mrad, moving_modes = 1e3 * probe.moved_rad, probe.moving_modes
-        _stage("emergency stops", lambda: attack.topics(stops))
-        _stage("orders", lambda: attack.services(orders, patience_s=0.02))
+        _stage("emergency stops", count, partial(attack.topics, stops))
+        _stage("orders", requests, partial(attack.services, orders, patience_s=0.02))
         probe.restore()
         states = probe.states()
         probe.close()
@@ -117,10 +119,9 @@ def _attack(processes: Processes, run: Run, count: int, requests: int, seed: int
     measure.tell(measure.line("fuzz", "unanswered", sum(attack.unanswered.values()), "", n))
 
 
-def _stage(name: str, attack: Callable[[], None]) -> None:
-    start = time.monotonic()
-    attack()
-    _say(f"{name}: {time.monotonic() - start:.1f} s\n")
+def _stage(name: str, rounds: int, attack: Callable[..., None]) -> None:
+    with Progress(name, rounds) as progress:
+        attack(progress=progress)
 
 
 def _is_order(service: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -75,16 +75,19 @@ class WeightsDirectory:
             )
         return tensors
 
-    def wait_for(self, version: int, timeout_s: float) -> None:
-        """Return once `version` is on disk; raise RobotError after `timeout_s`."""
+    def wait_for(self, version: int, timeout_s: float, idle: Callable[[float], None] = time.sleep) -> None:
+        """Return once `version` or a later one is on disk; raise RobotError after `timeout_s`.
+
+        Meanwhile `idle` is called with a duration [s], again and again.
+        """
         deadline = time.monotonic() + timeout_s
-        while not self._file(version).exists():
+        while self.latest() < version:
             if time.monotonic() > deadline:
                 raise RobotError(
                     f"Waited {timeout_s:.0f} s for weights version {version} in {self.path}; the newest is "
                     f"{self.latest()}: see whether the learner is alive."
                 )
-            time.sleep(_POLL_S)
+            idle(_POLL_S)
 
     def _file(self, version: int) -> Path:
         return self.path / f"v{version:08d}.safetensors"

@@ -171,11 +171,17 @@ class Actor:
             self._robot.idle(0.1)
         self._require_learner()
 
+    def _idle_for_learner(self, duration_s: float) -> None:
+        """Let the node's callbacks run while the learner computes; a learner that is gone ends the wait."""
+        self._require_learner()
+        self._robot.idle(max(duration_s, 0.05))
+
     def _require_learner(self) -> None:
         problem = self._learner.problem() if self._learner is not None else ""
         if problem:
             raise RobotError(
-                f"{problem} Without it nothing is learnt; go on with: nudge finetune --resume --run {self._run.path}"
+                f"{problem} Without it nothing is learnt; go on with: nudge finetune --resume --realtime "
+                f"--run {self._run.path}"
             )
 
     def _make_policy(self) -> Policy:
@@ -208,12 +214,7 @@ class Actor:
         session = self._config.session
         weights = WeightsDirectory(self._run.path / "weights")
         wanted = max(0, index - session.version_lag)
-        if self._is_realtime:
-            deadline = started + session.learner_timeout_s
-            while weights.latest() < wanted and time.monotonic() < deadline:
-                self._require_learner()
-                self._robot.idle(0.05)
-        weights.wait_for(wanted, 0.0 if self._is_realtime else session.learner_timeout_s)
+        weights.wait_for(wanted, session.learner_timeout_s, self._idle_for_learner if self._is_realtime else time.sleep)
         if isinstance(self._policy, ResidualPolicy):
             self._policy.load_weights(max(wanted, weights.latest()) if self._is_realtime else wanted)
         return time.monotonic() - started

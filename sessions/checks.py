@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -42,6 +43,7 @@ def all_findings(runs: Path) -> list[Finding]:
         python(sys.version_info[:2]),
         *packages(),
         *collisions(owners),
+        *strays(),
         cores(os.cpu_count() or 1),
         clock(),
         system_clock(),
@@ -92,6 +94,19 @@ def collisions(owners: Mapping[str, Iterable[str]]) -> list[Finding]:
             advice = f"Run: pip uninstall {' '.join(foreign)}, or use nudge's own environment: make setup"
             findings.append(Finding("names", "fail", f"the package name {name!r} is also owned by {who}", advice))
     return findings or [Finding("names", "ok", "no other distribution owns a package name of nudge")]
+
+
+def strays() -> list[Finding]:
+    """Fail for every package of ours that Python takes from elsewhere than the folder in which this one lies."""
+    root = Path(__file__).resolve().parents[1]
+    findings = []
+    for name in TOP_LEVEL:
+        spec = importlib.util.find_spec(name)
+        places = [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or ()]
+        if name != "launch" and places[:1] != [root / name]:
+            found = f"the package {name!r} is taken from {places[0] if places else 'nowhere'}, not from {root}"
+            findings.append(Finding("names", "fail", found, "Take that folder off PYTHONPATH, or rename it"))
+    return findings
 
 
 def cores(count: int) -> Finding:

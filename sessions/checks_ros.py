@@ -22,7 +22,7 @@ UDP_TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 def domain(environment: Mapping[str, str], ports: Iterable[int]) -> Finding:
     """Whether the ROS domain that would be used has participants on this machine already."""
     text = environment.get("ROS_DOMAIN_ID", "0")
-    if not text.isdecimal() or int(text) > 232:  # 232: highest domain whose ports are below 65536
+    if not text.isdecimal() or int(text) > HIGHEST_DOMAIN:
         return Finding("ROS domain", "fail", f"ROS_DOMAIN_ID={text!r}", "Set it to a number from 0 to 101.")
     if int(text) in busy_domains(ports):
         advice = "Another ROS 2 program runs here; end it, or choose another domain: export ROS_DOMAIN_ID=42"

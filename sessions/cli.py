@@ -153,7 +153,9 @@ def _stopped(verb: Verb, arguments: argparse.Namespace) -> str:
     run = getattr(arguments, "run", None)
     if not go_on or ("{run}" in go_on and run is None):
         return "Stopped."
-    return f"Stopped; what was acknowledged is kept. Go on with: {_callable(go_on.format(run=run))}"
+    clocks = [f" --{name}" for name in ("realtime", "direct") if getattr(arguments, name, False)]
+    command = go_on.format(**vars(arguments)) + "".join(clocks)
+    return f"Stopped; what was acknowledged is kept. Go on with: {_callable(command)}"
 
 
 def _callable(command: str) -> str:

@@ -41,14 +41,14 @@ class Domain:
         if named:
             if not named.isdecimal() or int(named) not in DOMAINS:
                 raise RobotError(f"ROS_DOMAIN_ID must be a number from 0 to {DOMAINS[-1]}; found {named!r}.")
-            if not self._try(int(named)):
+            if user := self._try(int(named)):
                 raise RobotError(
-                    f"ROS domain {named} is in use{self._holder(int(named))}; stop what uses it, choose another "
-                    "ROS_DOMAIN_ID, or unset it to get a free one."
+                    f"ROS domain {named} is in use ({user}); stop what uses it, choose another ROS_DOMAIN_ID, or unset "
+                    "it to get a free one."
                 )
             self.id = int(named)
             return
-        free = next((number for number in DOMAINS if self._try(number)), None)
+        free = next((number for number in DOMAINS if not self._try(number)), None)
         if free is None:
             raise RobotError(
                 f"No ROS domain is free: all of 0 to {DOMAINS[-1]} are in use on this machine; stop a session first."
@@ -71,21 +71,19 @@ class Domain:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _try(self, number: int) -> bool:
+    def _try(self, number: int) -> str:
+        """Take the id; where that is not possible, return who uses it."""
         lock = FileLock(self._path(number))
         if not lock.try_acquire():
-            return False
+            return f"last by process {lock.holder}"
         if _has_participant(number):
             lock.release()
-            return False
+            return "by a program that is no session of nudge, or one whose session has died"
         self._lock = lock
-        return True
+        return ""
 
     def _path(self, number: int) -> Path:
         return self._folder / f"nudge-domain-{number}.lock"
-
-    def _holder(self, number: int) -> str:
-        return f" (last by process {FileLock(self._path(number)).holder})"
 
 
 def _loopback(environment: Mapping[str, str]) -> dict[str, str]:

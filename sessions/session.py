@@ -14,7 +14,7 @@ from typing import Any
 
 from robot.errors import RobotError
 from sessions import build
-from sessions.checks import collisions
+from sessions.checks import collisions, strays
 from sessions.config import digest
 from sessions.domain import Domain
 from sessions.processes import Child, Processes, how_it_ended
@@ -159,7 +159,8 @@ class Session:
         verb = self.go_on or {"record": "record", "finetune": "finetune --resume"}.get(
             phase, f"evaluate --policy {phase.removeprefix('evaluate_')}"
         )
-        return f"Every acknowledged step is kept; go on with: nudge {verb} --run {self._run.path}"
+        clock = " --realtime" if self._is_realtime else ""
+        return f"Every acknowledged step is kept; go on with: nudge {verb}{clock} --run {self._run.path}"
 
 
 def note_end(run: Run, actor: Child, phase: str, kept: str) -> str:
@@ -182,8 +183,8 @@ def _note_stop(run: Run, phase: str, sentence: str) -> None:
 
 
 def refuse_collisions() -> None:
-    """Raise RobotError where another installed distribution owns one of our top-level packages."""
-    for finding in collisions(packages_distributions()):
+    """Raise RobotError where one of our top-level packages is another's, or comes from another place."""
+    for finding in (*collisions(packages_distributions()), *strays()):
         if finding.status == "fail":
             raise RobotError(f"This installation would mix packages: {finding.found}. {finding.advice}.")
 

@@ -21,7 +21,10 @@ STAMPS = 5
 
 @dataclass(frozen=True, eq=False)
 class StepTimes:
-    """The timing of the steps of one phase: `rows` (N, 6) of `StepTiming`, under a control period of `period_s`."""
+    """The timing of the steps of one phase: `rows` (N, 6) of `StepTiming`, under a control period of `period_s`.
+
+    Of a phase that was played partly in lockstep, where nothing is measured, only the steps in real time count.
+    """
 
     rows: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, STAMPS + 1), np.int64))
     period_s: float = 0.1
@@ -29,14 +32,14 @@ class StepTimes:
     @staticmethod
     def of(timings: list[StepTiming], period_s: float) -> StepTimes:
         rows = [timing.as_row() for timing in timings]
-        return StepTimes(np.array(rows, np.int64).reshape(-1, STAMPS + 1), period_s)
+        return StepTimes(_measured(np.array(rows, np.int64).reshape(-1, STAMPS + 1)), period_s)
 
     @staticmethod
     def read(store: Path) -> StepTimes:
         """Return those of all committed steps of a store; none where it is missing or damaged."""
         try:
             reader = StoreReader.open(store) if store.exists() else None
-            return StepTimes(reader.timing_ns(), reader.spec.period_s) if reader is not None else StepTimes()
+            return StepTimes(_measured(reader.timing_ns()), reader.spec.period_s) if reader is not None else StepTimes()
         except (StoreError, ValueError):
             return StepTimes()
 
@@ -47,7 +50,7 @@ class StepTimes:
     @property
     def is_simulated(self) -> bool:
         """Whether all stamps of each step are equal, as in lockstep: there was nothing to measure."""
-        return bool(np.all(self.rows[:, :STAMPS] == self.rows[:, :1]))
+        return bool(np.all(_is_simulated(self.rows)))
 
     @property
     def missed(self) -> int:
@@ -97,3 +100,15 @@ class StepTimes:
     @property
     def _period_ns(self) -> int:
         return round(self.period_s * 1e9)
+
+
+def _is_simulated(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return of each row (N, 6) whether all its stamps are equal, as in lockstep."""
+    equal: NDArray[np.bool_] = np.all(rows[:, :STAMPS] == rows[:, :1], axis=1)
+    return equal
+
+
+def _measured(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows that were played in real time, or all where none was."""
+    is_simulated = _is_simulated(rows)
+    return rows if np.all(is_simulated) else rows[~is_simulated]

@@ -174,7 +174,7 @@ VERBS: dict[str, Verb] = {
         "Runs the policy deterministically on fixed seeds and writes its success rate with a 95% interval.",
         ("nudge evaluate --run runs/peg --episodes 50", "nudge evaluate --run runs/peg --policy base"),
         _evaluate,
-        go_on="nudge evaluate --run {run}",
+        go_on="nudge evaluate --policy {policy} --run {run}",
     ),
     "replay": Verb(
         "sessions.replay",

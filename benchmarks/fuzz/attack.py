@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from benchmarks.fuzz.probe import ANSWER_S, Probe
 from robot.nodes.messages import message_class
+from sessions.progress import Progress
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Reaches those who ask for the last sample of a topic as well as those who do not."""
@@ -29,7 +30,10 @@ SHUTDOWNS = (5, 6, 7)
 
 
 class Attack:
-    """Sends `count` pieces of nonsense to each topic and `requests` to each service, and counts them."""
+    """Sends `count` pieces of nonsense to each topic and `requests` to each service, and counts them.
+
+    `progress` is told of every round of a stage.
+    """
 
     def __init__(self, probe: Probe, count: int, requests: int) -> None:
         self.probe = probe
@@ -37,7 +41,7 @@ class Attack:
         self.sent: Counter[str] = Counter()
         self.unanswered: Counter[str] = Counter()
 
-    def topics(self, topics: dict[str, str]) -> None:
+    def topics(self, topics: dict[str, str], progress: Progress) -> None:
         probe, rng = self.probe, self.probe.garbage.rng
         kinds = {name: message_class(type_name) for name, type_name in topics.items()}
         publishers = {name: probe.node.create_publisher(kind, name, LATCHED) for name, kind in kinds.items()}
@@ -48,6 +52,7 @@ class Attack:
                 self._publish(publishers[name], kinds[name])
                 due = max(due + 1.0 / RATE_HZ, time.monotonic() - 0.1)
                 probe.executor.spin_once(timeout_sec=max(0.0, due - time.monotonic()))
+            progress.advance()
         probe.spin(0.5)
         for publisher in publishers.values():
             probe.node.destroy_publisher(publisher)
@@ -63,7 +68,9 @@ class Attack:
             self.sent[publisher.topic_name] += 1
             return
 
-    def services(self, services: dict[str, str], is_restored: bool = False, patience_s: float = PATIENCE_S) -> None:
+    def services(
+        self, services: dict[str, str], progress: Progress, is_restored: bool = False, patience_s: float = PATIENCE_S
+    ) -> None:
         probe, rng = self.probe, self.probe.garbage.rng
         kinds = {name: message_class(type_name) for name, type_name in services.items()}
         clients: dict[str, Client[Any, Any]] = {
@@ -93,6 +100,7 @@ class Attack:
             give_up(time.monotonic() - patience_s)
             if is_restored and number % RESTORED_EVERY == RESTORED_EVERY - 1:
                 probe.restore()
+            progress.advance()
         if late:
             probe.spin(patience_s)
         give_up(time.monotonic())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -67,11 +67,11 @@ class Buttons:
         before = self._pressed()
         for subscription in self._words:
             while (word := _take(subscription)) is not None:
-                sender, stamp_ns, is_pressed = word
+                sender, number, is_pressed = word
                 # a word comes once or twice, or not at all, by each of the three
-                if stamp_ns < self._said.get(sender, (0, False))[0]:
+                if number < self._said.get(sender, (0, False))[0]:
                     continue
-                self._said[sender] = stamp_ns, is_pressed
+                self._said[sender] = number, is_pressed
                 if not is_pressed:
                     there = self._publishers()
                     self._said = {who: said for who, said in self._said.items() if who == sender or who in there}
@@ -99,9 +99,9 @@ class Buttons:
 
 
 def _take(subscription: Any) -> tuple[bytes, int, bool] | None:
-    """Return the next word's sender, stamp [ns] and content, as rclpy's own executor takes it; None for no more."""
+    """Return the next word's sender, place among that sender's words, and content; None for no more."""
     try:
-        with subscription.handle:
+        with subscription.handle:  # as rclpy's own executor takes it
             taken = subscription.handle.take_message(Bool, False)
     except rclpy_implementation.RCLError:  # no button: bytes that are no message
         return None
@@ -109,4 +109,14 @@ def _take(subscription: Any) -> tuple[bytes, int, bool] | None:
         return None
     message, info = taken
     sender = info.get("publisher_gid")  # older distributions of ROS 2 do not tell
-    return bytes(sender["data"]) if sender else b"", int(info["source_timestamp"]), bool(message.data)
+    return bytes(sender["data"]) if sender else b"", place_of(info), bool(message.data)
+
+
+def place_of(info: Mapping[str, Any]) -> int:
+    """Return a number that grows with every word of a sender, whatever its clock does: the middleware's own.
+
+    One that does not number (None) leaves the time at which the word came here. The sender's stamp is never asked: a
+    button whose clock was set back would be pressed, and not count as pressed.
+    """
+    number = info.get("publication_sequence_number")
+    return int(info["received_timestamp"] if number is None else number)

@@ -31,7 +31,7 @@ def test_a_learner_that_is_gone_while_the_arm_homes_ends_the_reset_and_the_arm_h
     actor = RosRobot(REALTIME, ACTIONS, (), has_truth=False, context=rig.context)
     try:
         actor.guard = lambda: GONE if rig.person.said("arm/status") == "homing" else ""
-        with pytest.raises(RobotError, match="Reset failed: The learner .* is gone"):
+        with pytest.raises(RobotError, match=r"Reset failed: The learner .* is gone"):
             actor.reset(seed=0)
         wait_for(lambda: rig.person.said("mux/status") == "fault", "the mux to latch the failed reset")
         wait_for(lambda: rig.person.said("arm/status") == "hold", "the arm to hold")

@@ -140,6 +140,14 @@ def test_ctrl_c_and_terminate_say_how_to_go_on(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_how_to_go_on_keeps_the_clock_and_the_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb = verb_running("raise KeyboardInterrupt", tmp_path, monkeypatch, go_on=VERBS["evaluate"].go_on)
+    cli.run_verb(verb, argparse.Namespace(run="runs/peg", realtime=True, policy="base"))
+    assert capsys.readouterr().err.endswith("nudge evaluate --policy base --run runs/peg --realtime\n")
+
+
 def test_doctor_speaks_json() -> None:
     result = nudge("doctor", "--json")
     findings = json.loads(result.stdout)

@@ -37,6 +37,19 @@ def test_our_own_names_and_ros_2s_launch_are_no_collision() -> None:
     assert [f.status for f in checks.collisions(owners)] == ["ok"]
 
 
+def test_a_folder_that_shadows_a_package_of_ours_fails_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checks.strays() == []
+    (tmp_path / "calibration").mkdir()
+    (tmp_path / "calibration/__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "calibration", raising=False)
+    (found,) = checks.strays()
+    assert found.status == "fail"
+    assert f"'calibration' is taken from {tmp_path / 'calibration'}" in found.found
+
+
 @pytest.mark.parametrize(
     ("version", "status"), [((3, 10), "fail"), ((3, 11), "ok"), ((3, 12), "ok"), ((3, 13), "fail")]
 )
@@ -52,7 +65,7 @@ def test_a_domain_with_a_participant_is_busy() -> None:
     assert checks_ros.domain({}, {7410}).status == "warn"
 
 
-@pytest.mark.parametrize("text", ["-1", "233", "home", ""])
+@pytest.mark.parametrize("text", ["-1", "102", "home", ""])
 def test_an_impossible_domain_fails(text: str) -> None:
     assert checks_ros.domain({"ROS_DOMAIN_ID": text}, ()).status == "fail"
 

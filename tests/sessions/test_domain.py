@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from robot.errors import RobotError
+from sessions.checks_ros import BASE_PORT, PORTS_PER_DOMAIN
 from sessions.domain import DOMAINS, PROFILE, PROFILES, RANGE, Domain, stay_on_this_host
 
 SESSIONS = Path(__file__).resolve().parents[2] / "sessions"
@@ -76,6 +78,11 @@ def test_a_named_domain_that_is_in_use_is_refused_with_its_holder(
     with Domain(tmp_path) as held:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(held.id))
         with pytest.raises(RobotError, match=f"ROS domain {held.id} is in use .last by process {os.getpid()}"):
+            Domain(tmp_path)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", BASE_PORT + PORTS_PER_DOMAIN * 101 + 10))
+        monkeypatch.setenv("ROS_DOMAIN_ID", "101")
+        with pytest.raises(RobotError, match=r"ROS domain 101 is in use \(by a program that is no session of nudge"):
             Domain(tmp_path)
     for bad in ("500", "-1", "two"):
         monkeypatch.setenv("ROS_DOMAIN_ID", bad)

@@ -127,6 +127,12 @@ def test_in_lockstep_a_result_says_nothing_of_time_and_a_line_that_it_was_lockst
     assert real == {"capture_to_command_p99_ms": 35.0, "capture_to_executed_p99_ms": 55.0, "missed_deadlines": 5}
 
 
+def test_of_a_phase_that_went_on_in_lockstep_only_the_real_steps_count() -> None:
+    real = [timing(number) for number in range(20)]
+    mixed = StepTimes.of([*real, *[StepTiming.simulated(5 * MS)] * 40], 0.1)
+    assert mixed.line() == StepTimes.of(real, 0.1).line()
+
+
 def _run(path: Path) -> Run:
     return Run(path, RunConfig())
 
