@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -13,9 +15,9 @@ from robot.safety import SafetyConfig
 from robot.se3 import Pose
 
 
-def _moving(speed: float) -> tuple[ArmServer, CartesianImpedance]:
+def _moving(speed: float, config: ImpedanceConfig | None = None) -> tuple[ArmServer, CartesianImpedance]:
     """Return a server whose tool is led along y at `speed` [m/s]."""
-    law = CartesianImpedance(ImpedanceConfig())
+    law = CartesianImpedance(config or ImpedanceConfig())
     server = ArmServer(MujocoArm(SimConfig()), law, ArmServerConfig(), SafetyConfig())
     server.connect()
     start = server.snapshot().T_base_tool
@@ -39,6 +41,20 @@ def test_an_arm_made_soft_in_mid_motion_is_braked_all_the_same(how: str, stiffne
     now = server.snapshot()
     assert np.linalg.norm(now.T_base_tool.position - before) < 0.015
     assert np.linalg.norm(now.twist[:3]) < 0.01
+
+
+def test_by_default_a_hold_brakes_more_than_its_springs_do():
+    ways = []
+    for config in (ImpedanceConfig(), dataclasses.replace(ImpedanceConfig(), hold_brake=0.0)):
+        server, _ = _moving(0.1, config)
+        before = server.snapshot().T_base_tool.position
+        server.hold()
+        way = 0.0
+        for _ in range(50):
+            server.advance(0.01)
+            way = max(way, float(np.linalg.norm(server.snapshot().T_base_tool.position - before)))
+        ways.append(way)
+    assert ways[0] < 0.95 * ways[1], ways
 
 
 @pytest.mark.parametrize("how", ["hold", "stop"])
