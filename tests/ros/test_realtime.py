@@ -77,7 +77,7 @@ def test_without_its_learner_the_actor_ends_the_episode_and_says_how_to_go_on(
     output, _ = session.communicate(timeout=DEADLINE_S)
     assert session.returncode == 1
     assert "learner" in output
-    assert f"nudge finetune --resume --run {run}" in output
+    assert f"nudge finetune --resume --realtime --run {run}" in output
     assert not journal.exists(), "the episode was not committed"
     reader = StoreReader.open(run / "online.zarr")
     last = reader.episode(len(reader) - 1)
