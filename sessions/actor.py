@@ -172,7 +172,10 @@ class Actor:
         self._require_learner()
 
     def _idle_for_learner(self, duration_s: float) -> None:
-        """Let the node's callbacks run while the learner computes; a learner that is gone ends the wait."""
+        """Let the node's callbacks run while the learner computes; a learner that is gone ends the wait.
+
+        Never shorter than a twentieth of a second: each time costs a look at the learner's process.
+        """
         self._require_learner()
         self._robot.idle(max(duration_s, 0.05))
 

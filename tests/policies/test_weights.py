@@ -66,6 +66,14 @@ def test_waiting_ends_with_the_version_or_with_a_sentence(tmp_path) -> None:
     assert weights.latest() == 1
 
 
+def test_waiting_for_a_version_that_later_ones_have_displaced_ends_at_once(tmp_path) -> None:
+    weights = WeightsDirectory(tmp_path, keep=1)
+    weights.publish(1, tensors(1), "robot")
+    weights.publish(2, tensors(2), "robot")
+    assert weights.versions() == [2]
+    weights.wait_for(1, timeout_s=0.0)
+
+
 @given(st.integers(0, 9), st.integers(1, 9), st.lists(st.integers(0, 90), max_size=30))
 def test_the_ratio_is_held_exactly_after_every_episode(updates: int, steps: int, lengths: list[int]) -> None:
     ratio, robot_steps = UpdateRatio(updates, steps), 0
