@@ -75,6 +75,18 @@ class Nudge:
         wait_until(is_there, f"{module} to start")
         return found[0]
 
+    def wait_in(self, process: subprocess.Popen[str], is_done: Callable[[], bool], what: str) -> None:
+        """Poll until `is_done()` of a command that must go on meanwhile; else fail the test with what it printed."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not is_done():
+            if process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            why = f"waited {DEADLINE_S} s in vain" if process.poll() is None else f"it ended ({process.returncode})"
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=DEADLINE_S)
+            pytest.fail(f"{process.args} did not come to {what}: {why}. It printed:\n{output}")
+
     def end(self) -> None:
         for process in self._running:
             if process.poll() is None:

@@ -34,7 +34,7 @@ def test_a_killed_actor_is_named_and_the_session_resumes_with_every_acknowledged
     assert nudge.run("record", "--run", str(run), *SMALL)[0] == 0
     assert nudge.run("pretrain", "--run", str(run))[0] == 0
     session = nudge.start("finetune", "--run", str(run))
-    wait_until(lambda: len(_lines(run, "finetune")) >= 1, "the first episode of finetuning")
+    nudge.wait_in(session, lambda: len(_lines(run, "finetune")) >= 1, "the first episode of finetuning")
     os.kill(nudge.child(session, "sessions.actor"), signal.SIGKILL)
     output, _ = session.communicate(timeout=DEADLINE_S)
     assert session.returncode == 1
@@ -79,9 +79,9 @@ def test_the_demo_tells_the_whole_story(nudge: Nudge, tmp_path: Path) -> None:
 def test_ctrl_c_ends_every_process_and_says_how_to_go_on(nudge: Nudge, tmp_path: Path, moment: str) -> None:
     run = tmp_path / "run"
     session = nudge.start("demo", "--run", str(run), *SMALL, "session.demonstrations=50")
-    wait_until(lambda: len(nudge.descendants(session)) >= 6, "the nodes to start")
+    nudge.wait_in(session, lambda: len(nudge.descendants(session)) >= 6, "the nodes to start")
     if moment == "recording":
-        wait_until(lambda: len(_lines(run, "record")) >= 1, "a demonstration")
+        nudge.wait_in(session, lambda: len(_lines(run, "record")) >= 1, "a demonstration")
     os.killpg(session.pid, signal.SIGINT)
     output, _ = session.communicate(timeout=DEADLINE_S)
     assert session.returncode == 130
@@ -92,7 +92,7 @@ def test_ctrl_c_ends_every_process_and_says_how_to_go_on(nudge: Nudge, tmp_path:
 
 def test_no_child_survives_a_killed_session(nudge: Nudge, tmp_path: Path) -> None:
     session = nudge.start("up", "--run", str(tmp_path / "run"))
-    wait_until(lambda: len(nudge.descendants(session)) >= 6, "the nodes to start")
+    nudge.wait_in(session, lambda: len(nudge.descendants(session)) >= 6, "the nodes to start")
     session.kill()
     session.wait()
     wait_until(lambda: _is_gone(nudge, session), "the orphans to end")
