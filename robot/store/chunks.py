@@ -93,18 +93,26 @@ class Chunks:
     def chunk_rows(self) -> int:
         return self._field.rows
 
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return self._field.array.shape
+
     def missing(self, length: int) -> list[str]:
         """Return what is wrong with the files of the chunks below `length`: missing, or not to be decoded."""
         problems = []
         for index in range(-(-length // self._field.rows)):
-            if not self._path(index).exists():
-                problems.append(f"chunk {index} is missing.")
-                continue
             try:
+                if not self.has_chunk(index):
+                    problems.append(f"chunk {index} is missing.")
+                    continue
                 self.chunk(index)
             except (ValueError, RuntimeError) as error:
                 problems.append(f"chunk {index} cannot be read: {error}.")
         return problems
+
+    def has_chunk(self, index: int) -> bool:
+        """Tell whether chunk `index` was written."""
+        return self._path(index).exists()
 
     def length(self) -> int:
         """Return the length of the first axis that plain zarr readers see."""
@@ -137,7 +145,7 @@ class Chunks:
         except FileNotFoundError:
             return np.full(self._shape, self._field.fill, self._dtype)
         if self._field.is_compressed:
-            content = Zstd().decode(content)
+            content = unzstd(content)
         return np.frombuffer(content, self._dtype).reshape(self._shape)
 
     def rows(self, start: int, stop: int) -> NDArray[np.generic]:
@@ -161,3 +169,9 @@ def zstd(content: bytes) -> bytes:
     """Return `content` compressed at `ZSTD_LEVEL`."""
     compressed: bytes = Zstd(level=ZSTD_LEVEL).encode(content)
     return compressed
+
+
+def unzstd(content: bytes) -> bytes:
+    """Inverse of `zstd`; raises RuntimeError where that is not possible."""
+    decoded: bytes = Zstd().decode(content)
+    return decoded

@@ -60,6 +60,11 @@ class Episode:
     _start: int = field(repr=False)
 
     @property
+    def first_row(self) -> int:
+        """Row of the first step in the store's arrays."""
+        return self._start
+
+    @property
     def transitions(self) -> int:
         """Steps whose next observation is known: T, or T - 1 where not `has_final`."""
         return self.length if self.has_final else self.length - 1

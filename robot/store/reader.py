@@ -84,6 +84,10 @@ class StoreReader:
     def __len__(self) -> int:
         return len(self._ends)
 
+    def image_chunks(self, key: str) -> tuple[Chunks, Chunks]:
+        """Return the arrays of an image key: by step, and what followed each episode's last step."""
+        return self._tables.data[key], self._tables.final[key]
+
     def timing_ns(self) -> NDArray[np.int64]:
         """Return the timing of all committed steps (N, 6), as `Episode.timing_ns`."""
         with disk_errors(self._tables.path, "The timing was not read."):

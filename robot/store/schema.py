@@ -10,8 +10,8 @@ from robot.errors import StoreError
 from robot.specs import ArraySpec, RobotSpec
 from robot.types import StepTiming
 
-SCHEMA_VERSION = 2
-"""Version 2 added data/timing_ns."""
+SCHEMA_VERSION = 3
+"""Version 2 added data/timing_ns, version 3 puts many images into a file."""
 
 NO_STAMP = -1
 """Stamp of a stream that a step did not name."""
@@ -23,6 +23,12 @@ IMAGE_ROWS = 16
 """Images in a chunk. zstd finds the still background again in the frames before: 2.5 kB for a rendered image of
 128x128 against 14.8 kB alone (Blosc, which cuts a chunk into blocks, stays at 14.9 kB; `benchmarks/store_append.py`).
 An appended episode decodes at most 15 frames that were there before."""
+
+IMAGE_SHARD = 32
+"""Chunks of images in a file: 512 images, about 1.3 MB of rendered ones, which an appended episode writes anew. A
+million steps of a camera are 2,000 files."""
+
+FINAL_SHARD = 256
 
 EPISODE_ROWS = 256
 ENDS_ROWS = 4096
@@ -44,6 +50,7 @@ class Field:
         rows: rows in a chunk.
         is_compressed: whether chunks are zstd-compressed; the others are plain little-endian bytes.
         fill: value of rows never written.
+        shard: chunks in a file, each of which can be read alone; 0 for a file a chunk.
     """
 
     path: str
@@ -51,6 +58,7 @@ class Field:
     rows: int
     is_compressed: bool = False
     fill: int = 0
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,8 @@ class Schema:
         fields = {name: Field(f"data/{name}", array, STATE_ROWS) for name, array in self._step_arrays()}
         for key, array in self.spec.observation.items():
             is_image = key in self.spec.image_keys
-            fields[key] = Field(f"data/{key}", array, IMAGE_ROWS if is_image else STATE_ROWS, is_image)
+            image = Field(f"data/{key}", array, IMAGE_ROWS, True, shard=IMAGE_SHARD)
+            fields[key] = image if is_image else Field(f"data/{key}", array, STATE_ROWS)
         return fields
 
     @property
@@ -112,7 +121,8 @@ class Schema:
         }
         for key, array in self.spec.observation.items():
             is_image = key in self.spec.image_keys
-            fields[key] = Field(f"meta/final/{key}", array, 1 if is_image else EPISODE_ROWS, is_image)
+            image = Field(f"meta/final/{key}", array, 1, True, shard=FINAL_SHARD)
+            fields[key] = image if is_image else Field(f"meta/final/{key}", array, EPISODE_ROWS)
         return fields
 
     @property

@@ -20,6 +20,7 @@ from robot.specs import RobotSpec
 from robot.store.chunks import ZSTD_LEVEL, Batch, Chunks
 from robot.store.journal import EpisodeHeader
 from robot.store.schema import ATTRIBUTE_BYTES, END_FLAGS, ENDS_ROWS, SCHEMA_VERSION, Field, Schema, first_difference
+from robot.store.shards import ShardedChunks
 
 FORMAT = "nudge"
 JOURNAL = "journal/episode"
@@ -43,10 +44,10 @@ class Tables:
         self.attributes: dict[str, str] = dict(attributes["attributes"])
         self.created: str = attributes["created"]
         self.version: int = attributes["schema_version"]
-        self.data = {name: Chunks(path, field) for name, field in schema.data.items()}
-        self.final = {name: Chunks(path, field) for name, field in schema.final.items()}
-        self.episodes = {name: Chunks(path, field) for name, field in schema.episodes.items()}
-        self._ends = Chunks(path, schema.ends)
+        self.data = {name: chunks_of(path, field) for name, field in schema.data.items()}
+        self.final = {name: chunks_of(path, field) for name, field in schema.final.items()}
+        self.episodes = {name: chunks_of(path, field) for name, field in schema.episodes.items()}
+        self._ends = chunks_of(path, schema.ends)
         self._known = np.empty(0, np.int64)
 
     @staticmethod
@@ -151,6 +152,11 @@ class Tables:
         return True
 
 
+def chunks_of(root: Path, field: Field) -> Chunks:
+    """Return the files of an array, as its field says."""
+    return ShardedChunks(root, field) if field.shard else Chunks(root, field)
+
+
 def encode_attributes(attributes: Mapping[str, str | int | float]) -> NDArray[np.uint8]:
     """Return JSON text padded with zeros, uint8 (ATTRIBUTE_BYTES,).
 
@@ -208,6 +214,7 @@ def _create_arrays(path: Path, schema: Schema, attributes: Mapping[str, str]) ->
             field.path,
             shape=(0, *shape),
             chunks=(field.rows, *shape),
+            shards=(field.rows * field.shard, *shape) if field.shard else None,
             dtype=field.array.dtype,
             compressors=ZstdCodec(level=ZSTD_LEVEL) if field.is_compressed else None,
             fill_value=field.fill,

@@ -113,7 +113,7 @@ def test_missing_alien_newer_and_older_stores_are_refused_in_a_sentence(tmp_path
     for version, advice in ((99, "update nudge"), (1, "record anew")):
         content["attributes"]["schema_version"] = version
         metadata.write_text(json.dumps(content))
-        with pytest.raises(StoreError, match=f"schema version {version}, and this nudge reads 2; {advice}"):
+        with pytest.raises(StoreError, match=f"schema version {version}, and this nudge reads 3; {advice}"):
             StoreReader.open(tmp_path / "new.zarr")
 
 
@@ -142,7 +142,7 @@ def test_info_counts_steps_successes_and_onsets_of_interventions(tmp_path: Path)
         found.items()
         >= {
             "spec": "test_arm/peg",
-            "schema_version": 2,
+            "schema_version": 3,
             "episodes": 2,
             "steps": 10,
             "successes": 1,
@@ -173,7 +173,7 @@ def test_check_names_every_kind_of_damage(tmp_path: Path) -> None:
         "Episode 2: it must have ended in exactly one way, terminated or truncated.",
     ]
 
-    (path / "data/images/front/c.1.0.0.0").write_bytes(b"no image")
+    (path / "data/images/front/c.0.0.0.0").write_bytes(b"no image")
     (path / "data/wrench/c.0.0").unlink()
     root["data/label"].resize((29,))
     found = check(path)

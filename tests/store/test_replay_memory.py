@@ -1,0 +1,157 @@
+"""Every sampled row is the row that was written: next observation, flags, source, images by content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from store_samples import QUICK, PlainEpisode, cut, plain_episode, robot
+
+from robot.errors import ConfigError, StoreError
+from robot.store import Episode, StoreReader, StoreWriter
+from robot.store.frames import Frames
+from robot.store.replay_memory import Replay, ReplayConfig
+from robot.types import Source
+
+SPEC = robot()
+
+
+def write(path: Path, plains: list[PlainEpisode], number_before: int = 0) -> None:
+    """Append episodes; one that is cut is left as by a session that died."""
+    for plain in plains:
+        with StoreWriter.open(path, SPEC, {}, QUICK) as writer:
+            writer.begin(plain.seed, plain.attributes)
+            for step in plain.steps:
+                writer.append(step)
+            if plain.final is not None:
+                writer.commit(plain.final)
+    StoreWriter.open(path, SPEC, {}, QUICK).close()
+
+
+def success(episode: Episode) -> np.ndarray:
+    reward = np.zeros(episode.length, np.float32)
+    reward[-1] = float(episode.is_success)
+    return reward
+
+
+def model_of(lengths: list[tuple[int, str]]) -> list[PlainEpisode]:
+    plains = []
+    for number, (length, end) in enumerate(lengths):
+        if end == "cut":
+            plains.append(cut(plain_episode(SPEC, number, length + 1, "success"), length))
+        else:
+            plains.append(plain_episode(SPEC, number, length, end))
+    return plains
+
+
+MIXED = [(5, "success"), (1, "failure"), (20, "cut"), (1, "cut"), (7, "truncated"), (40, "success"), (3, "aborted")]
+
+
+@pytest.mark.parametrize("n", [1, 3, 50])
+def test_every_sampled_row_is_what_was_written(tmp_path: Path, n: int) -> None:
+    model = model_of(MIXED)
+    write(tmp_path / "a.zarr", model)
+    reader = StoreReader.open(tmp_path / "a.zarr")
+    replay = Replay({"a": reader}, {"a": 1.0}, success, ReplayConfig(batch=512, n_step=n, gamma=0.9), seed=1)
+    assert replay.refresh() == len(model)
+    seen = set()
+    sample = replay.draw()
+    for i in range(512):
+        episode, step = int(sample.episode[i]), int(sample.step[i])
+        seen.add((episode, step))
+        plain = model[episode]
+        transitions = len(plain.steps) - (plain.final is None)
+        stop = min(step + n, transitions)
+        before = plain.steps[step]
+        after = plain.steps[stop] if stop < len(plain.steps) else plain.final
+        assert after is not None
+        for key in SPEC.observation:
+            np.testing.assert_array_equal(sample.observation[key][i], before.observation[key], strict=True)
+            np.testing.assert_array_equal(sample.next_observation[key][i], after.observation[key], strict=True)
+        np.testing.assert_array_equal(sample.action[i], before.executed, strict=True)
+        np.testing.assert_array_equal(sample.base_action[i], before.decision.base_action, strict=True)
+        assert sample.source[i] == before.source
+        last = plain.steps[-1]
+        is_end = stop == transitions
+        is_terminated = last.is_terminated and plain.final is not None
+        assert sample.discount[i] == pytest.approx(0.0 if is_end and is_terminated else 0.9 ** (stop - step), abs=1e-6)
+        reaches_success = is_end and last.is_success and plain.final is not None
+        assert sample.ret[i] == pytest.approx(0.9 ** (transitions - 1 - step) if reaches_success else 0.0, abs=1e-6)
+    assert seen == {(e, t) for e, plain in enumerate(model) for t in range(len(plain.steps) - (plain.final is None))}
+
+
+def test_shares_are_exact_and_empty_pools_give_way(tmp_path: Path) -> None:
+    write(tmp_path / "demos.zarr", model_of([(30, "success")]))
+    write(tmp_path / "online.zarr", [])
+    readers = {name: StoreReader.open(tmp_path / f"{name}.zarr") for name in ("demos", "online")}
+    shares = {"demos": 0.5, "online": 0.3, "online:human": 0.2}
+    replay = Replay(readers, shares, success, ReplayConfig(batch=40), seed=2)
+    with pytest.raises(StoreError, match="nothing to draw from"):
+        replay.draw()
+    replay.refresh()
+    assert replay.counts() == {"demos": 40}
+    write(tmp_path / "online.zarr", model_of([(10, "failure"), (30, "success")]))
+    replay.refresh()
+    assert replay.counts() == {"demos": 20, "online": 12, "online:human": 8}
+    sample = replay.draw()
+    assert np.all(sample.source[32:] == Source.HUMAN)
+    assert sample.pool.tolist() == [0] * 20 + [1] * 12 + [2] * 8
+    with pytest.raises(ConfigError, match="'tests' is of no store"):
+        Replay(readers, {"tests": 1.0}, success)
+    with pytest.raises(ConfigError, match="no pool 'robot'"):
+        Replay(readers, {"demos:robot": 1.0}, success)
+
+
+def test_the_same_seed_draws_the_same_whatever_memory_the_images_have(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", model_of([(40, "success"), (35, "failure")]))
+    samples = []
+    for memory_gb in (1.0, 0.0, 5e-6):
+        reader = StoreReader.open(tmp_path / "a.zarr")
+        replay = Replay({"a": reader}, {"a": 1.0}, success, ReplayConfig(batch=64, memory_gb=memory_gb), seed=5)
+        replay.refresh()
+        samples.append([replay.draw() for _ in range(3)])
+    for others in samples[1:]:
+        for one, other in zip(samples[0], others, strict=True):
+            np.testing.assert_array_equal(one.observation["images/front"], other.observation["images/front"])
+            assert one.step.tolist() == other.step.tolist()
+
+
+def test_memory_for_images_keeps_to_its_bound_and_drops_the_least_used(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", model_of([(200, "success")]))
+    reader = StoreReader.open(tmp_path / "a.zarr")
+    data, _ = reader.image_chunks("images/front")
+    frames = Frames(2_000 * 2)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        rows = rng.integers(0, 200, 8)
+        found = frames.images(data, rows, 200)
+        np.testing.assert_array_equal(found, reader.episode(0).images("images/front")[rows])
+        assert frames.bytes <= 4_000
+    with pytest.raises(IndexError, match="200 of 200"):
+        frames.images(data, np.array([200]), 200)
+
+
+def test_a_chunk_that_grew_is_read_anew(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", model_of([(5, "success")]))
+    reader = StoreReader.open(tmp_path / "a.zarr")
+    replay = Replay({"a": reader}, {"a": 1.0}, success, ReplayConfig(batch=16))
+    replay.refresh()
+    replay.draw()
+    more = plain_episode(SPEC, 1, 6, "success")
+    write(tmp_path / "a.zarr", [more])
+    replay.refresh()
+    for _ in range(10):
+        sample = replay.draw()
+        for i in np.flatnonzero(sample.episode == 1):
+            expected = more.steps[sample.step[i]].observation["images/front"]
+            np.testing.assert_array_equal(sample.observation["images/front"][i], expected)
+
+
+def test_new_labels_are_seen_at_the_next_draw(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", model_of([(5, "success"), (4, "cut"), (6, "failure")]))
+    reader = StoreReader.open(tmp_path / "a.zarr")
+    replay = Replay({"a": reader}, {"a": 1.0}, success, ReplayConfig(batch=64, n_step=1))
+    replay.refresh()
+    replay.relabel(lambda episode: np.full(episode.length, 2.0, np.float32))
+    assert set(replay.draw().ret.tolist()) == {2.0}
