@@ -39,15 +39,14 @@ def quotas(size: int, shares: Mapping[str, float], filled: Sequence[str]) -> dic
 
 
 class Draws:
-    """Draws rows from pools, with replacement; the same seed and the same pools give the same rows."""
+    """Random numbers that repeat from a seed, and go on from a state."""
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
 
-    def rows(self, counts: Mapping[str, int], pools: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
-        """Return as many rows of each pool as `counts` says, pool by pool in its order."""
-        parts = [pools[name][self._rng.integers(len(pools[name]), size=count)] for name, count in counts.items()]
-        return np.concatenate(parts)
+    def integers(self, below: int, size: int) -> NDArray[np.int64]:
+        """Return `size` integers in [0, below), with replacement."""
+        return self._rng.integers(below, size=size)
 
     def uniform(self, size: int) -> NDArray[np.float64]:
         """Return numbers in [0, 1), from the same stream."""

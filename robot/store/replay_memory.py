@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robot.errors import ConfigError
 from robot.settings import Settings, setting
-from robot.store.episode import Episode
 from robot.store.frames import Frames
+from robot.store.memory import Labeller, Memory
 from robot.store.quota import Draws, quotas
 from robot.store.reader import StoreReader
-from robot.store.rows import EpisodeRows
-from robot.types import Observation, Source
-
-Labeller = Callable[[Episode], NDArray[np.float32]]
-"""Gives the rewards (T,) of an episode's steps: a view of its events, computed when it is taken in, or anew."""
+from robot.store.sumtree import SumTree
+from robot.types import Observation
 
 STEP_COLUMNS = ("action", "base_action", "chunk_phase", "source")
 
@@ -32,6 +29,8 @@ class ReplayConfig(Settings):
     n_step: int = setting(3, "length of the return's window", unit="steps", low=1, high=1000)
     gamma: float = setting(0.97, "discount a step", low=0.0, high=1.0)
     memory_gb: float = setting(4.0, "memory for images", unit="GB", low=0.0, high=4096.0)
+    priority: float = setting(0.0, "exponent of the priorities, alpha; 0 draws uniformly", low=0.0, high=2.0)
+    correction: float = setting(0.4, "exponent of the weights that undo them, beta", low=0.0, high=1.0)
 
 
 class Sample(NamedTuple):
@@ -42,7 +41,8 @@ class Sample(NamedTuple):
         action, base_action, chunk_phase, source: of the window's first step.
         next_base_action, next_chunk_phase: of what the base policy would do after it; NaN where it is not known.
         ret, discount: as in `robot.store.rows.Windows`.
-        pool: index of the pool in the order of the shares; episode, step: where the window begins.
+        weight: importance of the window, at most 1; 1 where nothing is prioritised.
+        pool: index of the pool in the order of the shares, place: in that pool; episode, step: where the window begins.
     """
 
     observation: Observation
@@ -55,92 +55,11 @@ class Sample(NamedTuple):
     next_observation: Observation
     next_base_action: NDArray[np.float32]
     next_chunk_phase: NDArray[np.int32]
+    weight: NDArray[np.float32]
     pool: NDArray[np.int64]
+    place: NDArray[np.int64]
     episode: NDArray[np.int64]
     step: NDArray[np.int64]
-
-
-class Memory:
-    """The transitions of one store; `refresh` takes in what was committed since.
-
-    Images stay compressed, within the memory of `frames`; all else is kept as it is (some 300 bytes a step).
-    """
-
-    def __init__(self, reader: StoreReader, label: Labeller, frames: Frames) -> None:
-        self._reader, self._label, self._frames = reader, label, frames
-        self.rows = EpisodeRows()
-        self._taken = 0
-        self._kept: list[int] = []
-        self._pools: dict[str, list[NDArray[np.int64]]] = {"": [], "human": [], "success": []}
-
-    def refresh(self) -> int:
-        """Take in new episodes; returns how many."""
-        before, self._taken = self._taken, self._reader.refresh()
-        for index in range(before, self._taken):
-            self._add(self._reader.episode(index))
-        return self._taken - before
-
-    def pool(self, name: str) -> NDArray[np.int64]:
-        """Return the rows of "" (all transitions), "human" (a person's) or "success" (of episodes that succeeded)."""
-        if name not in self._pools:
-            raise ConfigError(f"There is no pool {name!r}; there are human, success, and a store's name alone for all.")
-        parts = self._pools[name]
-        if len(parts) > 1:
-            self._pools[name] = parts = [np.concatenate(parts)]
-        return parts[0] if parts else np.empty(0, np.int64)
-
-    def observation(self, rows: NDArray[np.int64]) -> Observation:
-        """Return the observations at `rows` (B,), images included."""
-        found: Observation = {key: self.rows.column(key)[rows] for key in self._reader.spec.state_keys}
-        image_rows = np.asarray(self.rows.column("image_row")[rows], np.int64)
-        for key in self._reader.spec.image_keys:
-            found[key] = self._images(key, image_rows)
-        return {key: found[key] for key in self._reader.spec.observation}
-
-    def relabel(self, label: Labeller) -> None:
-        """Compute all rewards anew; those of episodes to come as well."""
-        self._label = label
-        for number, index in enumerate(self._kept):
-            episode = self._reader.episode(index)
-            self.rows.relabel(number, label(episode)[: episode.transitions])
-
-    def _images(self, key: str, image_rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        data, final = self._reader.image_chunks(key)
-        is_final = image_rows < 0
-        out = np.empty((len(image_rows), *data.row_shape), np.uint8)
-        out[~is_final] = self._frames.images(data, image_rows[~is_final], self._reader.steps)
-        out[is_final] = self._frames.images(final, -1 - image_rows[is_final], len(self._reader))
-        return out
-
-    def _add(self, episode: Episode) -> None:
-        length = episode.transitions
-        if length < 1:
-            return
-        has_final = episode.has_final
-
-        def with_last(steps: NDArray[np.generic], last: object) -> NDArray[np.generic]:
-            """Return T + 1 rows: without a final observation that of the last step is what followed."""
-            return np.concatenate([steps, np.asarray(last, steps.dtype)[None]]) if has_final else steps
-
-        columns = {
-            key: with_last(values, episode.final_observation[key]) for key, values in episode.observation.items()
-        }
-        columns["action"] = with_last(episode.action, np.zeros_like(episode.action[0]))
-        columns["base_action"] = with_last(episode.base_action, episode.final_base_action)
-        columns["chunk_phase"] = with_last(episode.chunk_phase, episode.final_chunk_phase)
-        columns["source"] = with_last(episode.source, Source.HOLD)
-        columns["image_row"] = with_last(
-            np.arange(episode.first_row, episode.first_row + episode.length), -1 - episode.index
-        )
-        columns["episode"] = np.full(length + 1, episode.index, np.int64)
-        columns["step"] = np.arange(length + 1)
-        start = self.rows.add(columns, self._label(episode)[:length], not episode.is_terminated)
-        self._kept.append(episode.index)
-        new = np.arange(start, start + length)
-        self._pools[""].append(new)
-        self._pools["human"].append(new[episode.source[:length] == Source.HUMAN])
-        if episode.is_success:
-            self._pools["success"].append(new)
 
 
 class Replay:
@@ -172,6 +91,9 @@ class Replay:
         self._frames = Frames(round(self.config.memory_gb * 1e9))
         self.memories = {name: Memory(reader, label, self._frames) for name, reader in readers.items()}
         self._shares = dict(shares)
+        self._trees = {name: SumTree() for name in shares}
+        self._ranked = dict.fromkeys(shares, 0)
+        self._highest = 1.0
         self.draws = Draws(seed)
         for name in shares:
             self._pool(name)
@@ -196,11 +118,23 @@ class Replay:
         Raises:
             StoreError: there is no transition yet.
         """
-        parts = []
-        for place, (name, count) in enumerate(self.counts().items()):
-            rows = self.draws.rows({name: count}, {name: self._pool(name)})
-            parts.append(self._part(name.partition(":")[0], rows, place))
+        names = list(self._shares)
+        parts = [self._part(name, names.index(name), count) for name, count in self.counts().items()]
         return Sample(*(_joined(column) for column in zip(*parts, strict=True)))
+
+    def prioritise(self, sample: Sample, errors: NDArray[np.floating[Any]]) -> None:
+        """Set the priorities of a sample's windows to (|error| + 1e-6)^alpha (Schaul et al. 2016, eq. 1).
+
+        Raises:
+            ConfigError: nothing is prioritised, or an error is not finite.
+        """
+        if not self.config.priority:
+            raise ConfigError("replay.priority is 0: there are no priorities to set.")
+        values = (np.abs(np.asarray(errors, np.float64)) + 1e-6) ** self.config.priority
+        for number, name in enumerate(self._shares):
+            chosen = sample.pool == number
+            self._trees[name].set(sample.place[chosen], values[chosen])
+        self._highest = max(self._highest, float(values.max(initial=0.0)))
 
     def close(self) -> None:
         self._frames.close()
@@ -211,11 +145,30 @@ class Replay:
             raise ConfigError(f"The pool {name!r} is of no store; there are {', '.join(self.memories)}.")
         return self.memories[store].pool(kind)
 
-    def _part(self, store: str, first: NDArray[np.int64], place: int) -> Sample:
-        memory = self.memories[store]
+    def _places(self, name: str, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return places in a pool to draw, and their weights: uniform, or by priority.
+
+        A window that was never drawn has the highest priority that there was. The weights are (N p)^-beta over their
+        largest in the pool's part (Schaul et al. 2016, section 3.4).
+        """
+        size = len(self._pool(name))
+        if not self.config.priority:
+            return self.draws.integers(size, count), np.ones(count, np.float32)
+        tree = self._trees[name]
+        new = np.arange(self._ranked[name], size)
+        tree.set(new, np.full(len(new), self._highest))
+        self._ranked[name] = size
+        places = tree.find(self.draws.uniform(count) * tree.total)
+        weights = (size * tree.weights(places) / tree.total) ** -self.config.correction
+        return places, (weights / weights.max()).astype(np.float32)
+
+    def _part(self, name: str, number: int, count: int) -> Sample:
+        memory = self.memories[name.partition(":")[0]]
+        places, weights = self._places(name, count)
+        first = self._pool(name)[places]
         rows = memory.rows
         windows = rows.windows(first, self.config.n_step, self.config.gamma)
-        at = {name: rows.column(name)[first] for name in (*STEP_COLUMNS, "episode", "step")}
+        at = {column: rows.column(column)[first] for column in (*STEP_COLUMNS, "episode", "step")}
         return Sample(
             observation=memory.observation(first),
             action=at["action"],
@@ -227,13 +180,15 @@ class Replay:
             next_observation=memory.observation(windows.after),
             next_base_action=rows.column("base_action")[windows.after],
             next_chunk_phase=rows.column("chunk_phase")[windows.after],
-            pool=np.full(len(first), place),
+            weight=weights,
+            pool=np.full(count, number),
+            place=places,
             episode=at["episode"],
             step=at["step"],
         )
 
 
-def _joined(parts: tuple[object, ...]) -> object:
+def _joined(parts: tuple[Any, ...]) -> Any:
     if isinstance(parts[0], dict):
-        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}  # type: ignore[index]
-    return np.concatenate(parts)  # type: ignore[arg-type]
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    return np.concatenate(parts)

@@ -7,7 +7,7 @@ for n steps or to the end of its episode, and never into the next one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class EpisodeRows:
     """Columns of many episodes, with room that doubles; `add` is the only way in, `relabel` the only change."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, NDArray[np.generic]] = {}
+        self._columns: dict[str, NDArray[Any]] = {}
         self._steps = np.empty(0, np.int64)
         self._starts = np.empty(0, np.int64)
         self.size = 0
@@ -55,7 +55,7 @@ class EpisodeRows:
         """Rows that hold a transition, in order."""
         return self._steps
 
-    def column(self, name: str) -> NDArray[np.generic]:
+    def column(self, name: str) -> NDArray[Any]:
         """Return the filled rows of a column; a view.
 
         Raises:

@@ -11,6 +11,7 @@ from store_samples import QUICK, PlainEpisode, cut, plain_episode, robot
 from robot.errors import ConfigError, StoreError
 from robot.store import Episode, StoreReader, StoreWriter
 from robot.store.frames import Frames
+from robot.store.prefetch import Prefetch
 from robot.store.replay_memory import Replay, ReplayConfig
 from robot.types import Source
 
@@ -155,3 +156,39 @@ def test_new_labels_are_seen_at_the_next_draw(tmp_path: Path) -> None:
     replay.refresh()
     replay.relabel(lambda episode: np.full(episode.length, 2.0, np.float32))
     assert set(replay.draw().ret.tolist()) == {2.0}
+
+
+def test_batches_drawn_ahead_are_those_that_would_have_been_drawn(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", model_of([(30, "success")]))
+    plain = Replay({"a": StoreReader.open(tmp_path / "a.zarr")}, {"a": 1.0}, success, ReplayConfig(batch=8), seed=4)
+    inner = Replay({"a": StoreReader.open(tmp_path / "a.zarr")}, {"a": 1.0}, success, ReplayConfig(batch=8), seed=4)
+    with Prefetch(inner, depth=3) as ahead:
+        with pytest.raises(StoreError, match="nothing to draw from"):
+            ahead.draw()
+        for round_ in range(3):
+            assert ahead.change(inner.refresh) == plain.refresh()
+            for _ in range(5):
+                one, other = ahead.draw(), plain.draw()
+                assert (one.episode.tolist(), one.step.tolist()) == (other.episode.tolist(), other.step.tolist())
+            assert ahead.state == plain.draws.state
+            write(tmp_path / "a.zarr", [plain_episode(SPEC, 10 + round_, 20, "failure")])
+    assert inner.draw().step.tolist() == plain.draw().step.tolist()
+
+
+def test_priorities_draw_in_proportion_and_weights_undo_them(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", model_of([(16, "success")]))
+    config = ReplayConfig(batch=4096, priority=1.0, correction=1.0)
+    replay = Replay({"a": StoreReader.open(tmp_path / "a.zarr")}, {"a": 1.0}, success, config, seed=6)
+    replay.refresh()
+    sample = replay.draw()
+    assert sample.weight.tolist() == [1.0] * 4096
+    replay.prioritise(sample, 1.0 + sample.step)
+    sample = replay.draw()
+    counts = np.bincount(sample.step, minlength=16) / 4096
+    expected = np.arange(1, 17) / np.arange(1, 17).sum()
+    assert np.abs(counts - expected).max() < 4 * np.sqrt(0.12 / 4096)
+    weighted = np.bincount(sample.step, sample.weight, minlength=16) / sample.weight.sum()
+    assert np.abs(weighted - 1 / 16).max() < 0.02
+    uniform = Replay({"a": StoreReader.open(tmp_path / "a.zarr")}, {"a": 1.0}, success)
+    with pytest.raises(ConfigError, match=r"replay\.priority is 0"):
+        uniform.prioritise(sample, sample.weight)

@@ -92,17 +92,13 @@ def test_a_share_that_is_none_is_refused(share: float) -> None:
 
 
 def test_draws_repeat_from_a_seed_and_go_on_from_a_state() -> None:
-    pools = {"a": np.arange(10), "b": np.arange(100, 105)}
     one, other = Draws(3), Draws(3)
-    counts = {"a": 4, "b": 3}
-    assert one.rows(counts, pools).tolist() == other.rows(counts, pools).tolist()
+    assert one.integers(10, 20).tolist() == other.integers(10, 20).tolist()
     state = one.state
-    after = one.rows(counts, pools).tolist()
+    after = one.integers(10, 20).tolist(), one.uniform(5).tolist()
     third = Draws(99)
     third.state = state
-    assert third.rows(counts, pools).tolist() == after
-    assert set(after[:4]) <= set(range(10))
-    assert set(after[4:]) <= set(range(100, 105))
+    assert (third.integers(10, 20).tolist(), third.uniform(5).tolist()) == after
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
