@@ -17,6 +17,7 @@ import numpy as np
 from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 
+from robot.errors import StoreError
 from robot.store.schema import Field
 
 ZSTD_LEVEL = 1
@@ -102,17 +103,13 @@ class Chunks:
         problems = []
         for index in range(-(-length // self._field.rows)):
             try:
-                if not self.has_chunk(index):
+                if self._content(index) is None:
                     problems.append(f"chunk {index} is missing.")
-                    continue
-                self.chunk(index)
-            except (ValueError, RuntimeError) as error:
-                problems.append(f"chunk {index} cannot be read: {error}.")
+                else:
+                    self.chunk(index)
+            except (ValueError, StoreError) as error:
+                problems.append(f"chunk {index} cannot be read: {error.__cause__ or error}.")
         return problems
-
-    def has_chunk(self, index: int) -> bool:
-        """Tell whether chunk `index` was written."""
-        return self._path(index).exists()
 
     def length(self) -> int:
         """Return the length of the first axis that plain zarr readers see."""
@@ -139,14 +136,26 @@ class Chunks:
             batch.stage(self._path(index), zstd(content) if self._field.is_compressed else content)
 
     def chunk(self, index: int) -> NDArray[np.generic]:
-        """Return chunk `index` (rows, ...), with the fill value where nothing was written. Read-only."""
+        """Return chunk `index` (rows, ...), with the fill value after the last row that was written. Read-only.
+
+        Raises:
+            StoreError: it is missing, or damaged.
+        """
+        advice = "see what else is damaged with: nudge store check"
         try:
-            content = self._path(index).read_bytes()
-        except FileNotFoundError:
+            content = self._content(index)
+            if content is None:
+                raise StoreError(f"Chunk {index} of {self._folder} is missing; {advice}.")
+            content = unzstd(content) if self._field.is_compressed else content
+            return np.frombuffer(content, self._dtype).reshape(self._shape)
+        except (ValueError, RuntimeError) as error:
+            raise StoreError(f"Chunk {index} of {self._folder} is damaged ({error}); {advice}.") from error
+
+    def chunk_or_fill(self, index: int) -> NDArray[np.generic]:
+        """Return chunk `index`, or the fill value where it was never written."""
+        if self._content(index) is None:
             return np.full(self._shape, self._field.fill, self._dtype)
-        if self._field.is_compressed:
-            content = unzstd(content)
-        return np.frombuffer(content, self._dtype).reshape(self._shape)
+        return self.chunk(index)
 
     def rows(self, start: int, stop: int) -> NDArray[np.generic]:
         """Return rows [start, stop)."""
@@ -156,6 +165,13 @@ class Chunks:
             low, high = max(start, index * size), min(stop, (index + 1) * size)
             rows[low - start : high - start] = self.chunk(index)[low - index * size : high - index * size]
         return rows
+
+    def _content(self, index: int) -> bytes | None:
+        """Return chunk `index` as it lies on the disk; None where it was never written."""
+        try:
+            return self._path(index).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def _read_metadata(self) -> dict[str, Any]:
         metadata: dict[str, Any] = json.loads((self._folder / "zarr.json").read_bytes())

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.errors import StoreError
-from robot.store.chunks import Batch, Chunks, unzstd, zstd
+from robot.store.chunks import Batch, Chunks, zstd
 from robot.store.schema import Field
 
 CHECKSUM_BYTES = 4
@@ -54,28 +54,14 @@ class ShardedChunks(Chunks):
             ]
             batch.stage(self._path(shard), _assembled([*kept, *fresh], self._field.shard))
 
-    def chunk(self, index: int) -> NDArray[np.generic]:
-        """Return chunk `index` (rows, ...), with the fill value where nothing was written. Read-only."""
-        content = self.encoded(index)
-        if content is None:
-            return np.full(self._shape, self._field.fill, self._dtype)
-        return np.frombuffer(unzstd(content), self._dtype).reshape(self._shape)
-
-    def encoded(self, index: int) -> bytes | None:
-        """Return chunk `index` as it lies on the disk; None where nothing was written."""
+    def _content(self, index: int) -> bytes | None:
         shard, place = divmod(index, self._field.shard)
         try:
             with self._path(shard).open("rb", buffering=0) as file:
                 offset, size = self._index(shard, file.fileno()).entries[place]
-                if offset == ABSENT:
-                    return None
-                return os.pread(file.fileno(), int(size), int(offset))
+                return None if offset == ABSENT else os.pread(file.fileno(), int(size), int(offset))
         except FileNotFoundError:
             return None
-
-    def has_chunk(self, index: int) -> bool:
-        """Tell whether chunk `index` was written; for `missing`."""
-        return self.encoded(index) is not None
 
     def _filled(self, index: int, start: int, rows: NDArray[np.generic]) -> NDArray[np.generic]:
         """Return chunk `index` with those of `rows` that fall into it, what was before `start`, and fill after."""

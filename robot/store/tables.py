@@ -92,7 +92,7 @@ class Tables:
         known = [self._known]
         start = len(self._known)
         while True:
-            chunk = np.asarray(self._ends.chunk(start // ENDS_ROWS)[start % ENDS_ROWS :], np.int64)
+            chunk = np.asarray(self._ends.chunk_or_fill(start // ENDS_ROWS)[start % ENDS_ROWS :], np.int64)
             committed = int(np.argmax(chunk < 0)) if np.any(chunk < 0) else len(chunk)
             known.append(chunk[:committed])
             start += committed

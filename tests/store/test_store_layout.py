@@ -186,3 +186,14 @@ def test_a_missing_image_key_is_named_with_those_that_exist(tmp_path: Path) -> N
     store(tmp_path / "a.zarr", (2,))
     with pytest.raises(StoreError, match="'images/wrist' is no image of test_arm/peg; its images: images/front"):
         StoreReader.open(tmp_path / "a.zarr").episode(0).images("images/wrist")
+
+
+def test_what_was_committed_and_is_gone_is_an_error_and_never_a_row_of_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    store(path)
+    (path / "data/wrench/c.0.0").unlink()
+    with pytest.raises(StoreError, match=r"Chunk 0 of .*data/wrench is missing; .*nudge store check"):
+        StoreReader.open(path).episode(0)
+    (path / "data/images/front/c.0.0.0.0").write_bytes(b"no image")
+    with pytest.raises(StoreError, match=r"Chunk 0 of .*images/front is damaged"):
+        StoreReader.open(path).image_chunks("images/front")[0].chunk(0)

@@ -1,0 +1,179 @@
+"""Changes to a store that is there: whole episodes left out, cut, put together, or said otherwise.
+
+Nothing is changed in place. A new store is built beside the old one and takes its place in one step; the old one stays as
+`<name>.before-<n>` until somebody deletes it, and whoever had it open goes on reading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot.errors import StoreError
+from robot.store.builder import StoreBuilder
+from robot.store.disk import disk_errors
+from robot.store.reader import StoreReader
+from robot.store.schema import END_FLAGS
+from robot.store.tables import JOURNAL, Tables, decode_attributes, require_same_robot
+
+ENDS: Mapping[str, tuple[str, ...]] = {
+    "success": ("is_terminated", "is_success"),
+    "failure": ("is_terminated",),
+    "truncated": ("is_truncated",),
+    "aborted": ("is_truncated", "is_aborted"),
+}
+"""How an episode may end, and the flags that say so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """One episode as the journal has it: rows (T,) with images, what followed (1,) or None, seed and attributes."""
+
+    seed: int
+    attributes: dict[str, str | int | float]
+    steps: NDArray[np.void]
+    final: NDArray[np.void] | None
+
+
+Change = Callable[[int, Whole], Whole | None]
+"""Gives what becomes of an episode, by its index; None leaves it out."""
+
+
+def read_whole(tables: Tables, index: int) -> Whole:
+    """Return episode `index` with everything that is kept of it."""
+    ends = tables.ends()
+    start, stop = int(ends[index - 1]) if index else 0, int(ends[index])
+    row = tables.schema.row()
+    steps = np.zeros(stop - start, row)
+    for name, chunks in tables.data.items():
+        steps[name] = chunks.rows(start, stop)
+    columns: dict[str, Any] = {name: chunks.rows(index, index + 1) for name, chunks in tables.episodes.items()}
+    for flag in END_FLAGS:
+        steps[flag][-1] = columns[flag][0]
+    final = None
+    if columns["has_final"][0]:
+        final = np.zeros(1, row)
+        for name, chunks in tables.final.items():
+            final[name] = chunks.rows(index, index + 1)
+    return Whole(int(columns["seed"][0]), decode_attributes(columns["attributes"][0]), steps, final)
+
+
+def drop(path: str | Path, episodes: Iterable[int], out: str | Path | None = None) -> Path:
+    """Leave out `episodes`; returns where the changed store is.
+
+    Raises:
+        StoreError: no store, no such episode, a writer at work, or the place is taken.
+    """
+    left_out = set(episodes)
+    return _edit(path, out, lambda index, whole: None if index in left_out else whole, left_out)
+
+
+def trim(path: str | Path, episode: int, start: int, stop: int, out: str | Path | None = None) -> Path:
+    """Keep the steps [start, stop) of `episode` alone.
+
+    An episode that is cut before its end is truncated there, and what followed is the observation of the next step.
+
+    Raises:
+        StoreError: as `drop`, or an empty or impossible range.
+    """
+
+    def change(index: int, whole: Whole) -> Whole:
+        return cut(whole, start, stop) if index == episode else whole
+
+    return _edit(path, out, change, {episode})
+
+
+def cut(whole: Whole, start: int, stop: int) -> Whole:
+    """Return the steps [start, stop) of an episode.
+
+    Raises:
+        StoreError: there are no such steps.
+    """
+    length = len(whole.steps)
+    if not 0 <= start < stop <= length:
+        raise StoreError(f"The episode has steps 0 to {length - 1}; {start} to {stop - 1} is no part of them.")
+    if stop == length:
+        return replace(whole, steps=whole.steps[start:])
+    steps, final = whole.steps[start:stop].copy(), whole.steps[stop : stop + 1].copy()
+    steps["is_truncated"][-1] = True
+    return replace(whole, steps=steps, final=final)
+
+
+def relabel(path: str | Path, ends: Mapping[int, str], out: str | Path | None = None) -> Path:
+    """Say otherwise how episodes ended: "success", "failure", "truncated" or "aborted", by index.
+
+    What a person said in the episode (data/label) stays as it was; who changed the end stands in its attributes.
+
+    Raises:
+        StoreError: as `drop`, or an end of another name.
+    """
+    for end in ends.values():
+        if end not in ENDS:
+            raise StoreError(f"An episode ends in {', '.join(ENDS)}; found {end!r}.")
+
+    def change(index: int, whole: Whole) -> Whole:
+        if index not in ends:
+            return whole
+        steps = whole.steps.copy()
+        before = next(name for name, flags in ENDS.items() if flags == tuple(f for f in END_FLAGS if steps[f][-1]))
+        for flag in END_FLAGS:
+            steps[flag][-1] = flag in ENDS[ends[index]]
+        return replace(whole, steps=steps, attributes={**whole.attributes, "relabelled_from": before})
+
+    return _edit(path, out, change, set(ends))
+
+
+def merge(sources: Sequence[str | Path], out: str | Path) -> Path:
+    """Put all episodes of `sources`, in order, into a new store at `out`.
+
+    Raises:
+        StoreError: a source is no store, they are of different robots, or `out` exists.
+    """
+    if not sources:
+        raise StoreError("Name at least one store to merge.")
+    tables = [Tables.open(Path(source)) for source in sources]
+    for other in tables[1:]:
+        require_same_robot(other, tables[0].schema.spec)
+    shared = {k: v for k, v in tables[0].attributes.items() if all(t.attributes.get(k) == v for t in tables)}
+    with StoreBuilder.open(out, tables[0].schema.spec, shared) as builder:
+        for one in tables:
+            own = {k: v for k, v in one.attributes.items() if k not in shared}
+            for index in range(len(one.ends())):
+                whole = read_whole(one, index)
+                builder.add(whole.seed, {**own, **whole.attributes}, whole.steps, whole.final)
+        builder.finish()
+    return Path(out)
+
+
+def _edit(path: str | Path, out: str | Path | None, change: Change, named: set[int]) -> Path:
+    path = Path(path)
+    count = len(StoreReader.open(path))
+    if missing := sorted(index for index in named if not 0 <= index < count):
+        raise StoreError(f"{path} has episodes 0 to {count - 1}; there is no {missing[0]}.")
+    if (path / JOURNAL).exists():
+        raise StoreError(
+            f"An episode of {path} is under way, or its session died: end it, or nudge store repair {path}."
+        )
+    tables = Tables.open(path)
+    target = path if out is None else Path(out)
+    with StoreBuilder.open(target, tables.schema.spec, tables.attributes, is_replacing=out is None) as builder:
+        with disk_errors(path, "Nothing was changed."):
+            for index in range(count):
+                changed = change(index, read_whole(tables, index))
+                if changed is not None:
+                    builder.add(changed.seed, changed.attributes, changed.steps, changed.final)
+        builder.finish(None if out is not None else _free(path))
+    return target
+
+
+def _free(path: Path) -> Path:
+    """Return a name beside `path` that nothing has."""
+    number = 1
+    while (place := path.with_name(f"{path.name}.before-{number}")).exists():
+        number += 1
+    return place
