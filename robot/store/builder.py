@@ -24,8 +24,7 @@ from robot.errors import StoreError
 from robot.specs import RobotSpec
 from robot.store.disk import disk_errors
 from robot.store.journal import EpisodeHeader
-from robot.store.lock import WriterLock
-from robot.store.tables import LOCK, Tables
+from robot.store.tables import Tables
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 """Of Linux' renameat2(2)."""
@@ -81,10 +80,10 @@ class StoreBuilder:
             return self._tables.commit(header, steps, final, is_synced=False)
 
     def finish(self, old: Path | None = None) -> None:
-        """Put the store in its place at once; what stood there is moved to `old`.
+        """Put the store in its place at once; what stood there, whose writer's lock is the caller's, is moved to `old`.
 
         Raises:
-            StoreError: something has appeared there meanwhile and `old` is not given, or somebody writes to it.
+            StoreError: something has appeared there meanwhile and `old` is not given, or the disk does not take it.
         """
         building = self._tables.path
         with disk_errors(self._path, "The store was not made; what was there is untouched."):
@@ -94,13 +93,8 @@ class StoreBuilder:
                     raise StoreError(f"{self._path} has appeared meanwhile; name another place.")
                 building.rename(self._path)
                 return
-            lock = WriterLock(self._path / LOCK)
-            lock.acquire()
-            try:
-                _exchange(building, self._path)
-                building.rename(old)
-            finally:
-                lock.release()
+            _exchange(building, self._path)
+            building.rename(old)
 
     def __enter__(self) -> StoreBuilder:
         return self
