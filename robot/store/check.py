@@ -57,10 +57,10 @@ def check(path: str | Path) -> list[str]:
 
 def _check_counts(tables: Tables) -> list[str]:
     problems = []
-    stated = json.loads((tables.path / "zarr.json").read_bytes())["attributes"].get("spec_digest")
+    stated = json.loads((tables.root / "zarr.json").read_bytes())["attributes"].get("spec_digest")
     if stated != tables.schema.spec.digest():
         problems.append(f"The spec's digest is {tables.schema.spec.digest()}, and the attributes say {stated}.")
-    if (tables.path / JOURNAL).exists():
+    if (tables.root / JOURNAL).exists():
         problems.append(
             "A journal is there: of a running session, or of a dead one; the next session makes it an episode."
         )

@@ -18,6 +18,7 @@ from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 
 from robot.errors import StoreError
+from robot.store.disk import OpenFolder
 from robot.store.schema import Field
 
 ZSTD_LEVEL = 1
@@ -79,8 +80,9 @@ def sync(path: Path) -> None:
 class Chunks:
     """The files of one array whose first axis grows; all other axes lie within one chunk."""
 
-    def __init__(self, root: Path, field: Field) -> None:
-        self._folder = root / field.path
+    def __init__(self, folder: OpenFolder, field: Field) -> None:
+        self._store = folder  # kept open by this
+        self._folder = folder.path / field.path
         self._field = field
         self._dtype = np.dtype(field.array.dtype).newbyteorder("<")
         self._shape = (field.rows, *field.array.shape)
@@ -145,11 +147,11 @@ class Chunks:
         try:
             content = self._content(index)
             if content is None:
-                raise StoreError(f"Chunk {index} of {self._folder} is missing; {advice}.")
+                raise StoreError(f"Chunk {index} of {self.name} is missing; {advice}.")
             content = unzstd(content) if self._field.is_compressed else content
             return np.frombuffer(content, self._dtype).reshape(self._shape)
         except (ValueError, RuntimeError) as error:
-            raise StoreError(f"Chunk {index} of {self._folder} is damaged ({error}); {advice}.") from error
+            raise StoreError(f"Chunk {index} of {self.name} is damaged ({error}); {advice}.") from error
 
     def chunk_or_fill(self, index: int) -> NDArray[np.generic]:
         """Return chunk `index`, or the fill value where it was never written."""

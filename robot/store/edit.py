@@ -1,7 +1,7 @@
 """Changes to a store that is there: whole episodes left out, cut, put together, or said otherwise.
 
 Nothing is changed in place. A new store is built beside the old one and takes its place in one step; the old one stays
-as `<name>.before-<n>` until somebody deletes it.
+as `<name>.before-<n>` until somebody deletes it, and whoever has it open goes on reading it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from robot.errors import StoreError
 from robot.store.builder import StoreBuilder
 from robot.store.disk import disk_errors
-from robot.store.lock import WriterLock
+from robot.store.lock import locked
 from robot.store.schema import END_FLAGS
-from robot.store.tables import JOURNAL, LOCK, Tables, decode_attributes, require_same_robot
+from robot.store.tables import JOURNAL, Tables, decode_attributes, require_same_robot
 
 ENDS: Mapping[str, tuple[str, ...]] = {
     "success": ("is_terminated", "is_success"),
@@ -152,22 +152,22 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> Path:
 
 def _edit(path: str | Path, out: str | Path | None, change: Change, named: set[int]) -> Path:
     path = Path(path)
-    Tables.open(path)  # no store: say so before a lock is made in it
-    lock = WriterLock(path / LOCK)
-    if out is None:
-        lock.acquire()  # to the end: what somebody committed meanwhile would be lost
+    if out is not None:
+        return _rebuilt(Tables.open(path), out, change, named)
+    # locked to the end: what somebody committed meanwhile would be lost
+    tables, lock = locked(lambda: Tables.open(path))
     try:
-        return _rebuilt(path, out, change, named)
+        return _rebuilt(tables, None, change, named)
     finally:
         lock.release()
 
 
-def _rebuilt(path: Path, out: str | Path | None, change: Change, named: set[int]) -> Path:
-    tables = Tables.open(path)
+def _rebuilt(tables: Tables, out: str | Path | None, change: Change, named: set[int]) -> Path:
+    path = tables.path
     count = len(tables.ends())
     if missing := sorted(index for index in named if not 0 <= index < count):
         raise StoreError(f"{path} has episodes 0 to {count - 1}; there is no {missing[0]}.")
-    if out is None and (path / JOURNAL).exists():
+    if out is None and (tables.root / JOURNAL).exists():
         raise StoreError(f"A session of {path} died within an episode; make it whole first: nudge store repair {path}")
     target = path if out is None else Path(out)
     with StoreBuilder.open(target, tables.schema.spec, tables.attributes, is_replacing=out is None) as builder:

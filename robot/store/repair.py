@@ -7,8 +7,8 @@ from pathlib import Path
 
 from robot.store.disk import disk_errors
 from robot.store.journal import EpisodeHeader, JournalContent, read_journal
-from robot.store.lock import WriterLock
-from robot.store.tables import JOURNAL, LOCK, Tables
+from robot.store.lock import locked
+from robot.store.tables import JOURNAL, Tables
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ def repair(path: str | Path) -> Repair:
     Raises:
         StoreError: no store, a writer is at work, or the disk is full (the journal then stays as it is).
     """
-    tables = Tables.open(Path(path))
-    lock = WriterLock(tables.path / LOCK)
-    lock.acquire()
+    tables, lock = locked(lambda: Tables.open(Path(path)))
     try:
         done = recover(tables)
     finally:
@@ -46,8 +44,8 @@ def repair(path: str | Path) -> Repair:
 
 def recover(tables: Tables) -> Repair | None:
     """Do the work of `repair` under a lock already held; None where nothing was to be done."""
-    path = tables.path / JOURNAL
-    with disk_errors(tables.path, f"The journal {path} is kept; open the store again after that."):
+    path = tables.root / JOURNAL
+    with disk_errors(tables.path, f"The journal {tables.path / JOURNAL} is kept; open the store again after that."):
         was_trimmed = tables.trim()
         if not path.exists():
             return Repair(None, 0, False, f"{tables.path}: a torn commit was trimmed.") if was_trimmed else None
@@ -55,7 +53,9 @@ def recover(tables: Tables) -> Repair | None:
         header = content.header
         if header is not None and header.digest != tables.schema.spec.digest():
             kept = _keep(path, header)
-            return Repair(None, 0, False, f"{tables.path}: the journal of another robot was moved to {kept}.")
+            return Repair(
+                None, 0, False, f"{tables.path}: the journal of another robot was moved to {tables.path / kept}."
+            )
         if header is None or header.index < len(tables.ends()) or not (len(content.steps) or content.is_damaged):
             path.unlink()  # no step was acknowledged, or the session died between its commit and this
             return None
@@ -66,7 +66,9 @@ def _commit(tables: Tables, path: Path, header: EpisodeHeader, content: JournalC
     steps = content.steps.copy()
     if not len(steps):
         kept = _keep(path, header)
-        return Repair(None, 0, False, f"{tables.path}: the journal's first record is damaged; moved to {kept}.")
+        return Repair(
+            None, 0, False, f"{tables.path}: the journal's first record is damaged; moved to {tables.path / kept}."
+        )
     is_cut = not (steps["is_terminated"][-1] or steps["is_truncated"][-1])
     if is_cut:
         steps["is_truncated"][-1] = steps["is_aborted"][-1] = True
@@ -74,14 +76,15 @@ def _commit(tables: Tables, path: Path, header: EpisodeHeader, content: JournalC
     name = f"the aborted episode {index}" if is_cut else f"episode {index}"
     message = f"{tables.path}: {len(steps)} steps of a session that died are now {name}."
     if content.is_damaged:
-        message += f" A record failed its checksum; the journal is kept as {_keep(path, header)}."
+        message += f" A record failed its checksum; the journal is kept as {tables.path / _keep(path, header)}."
     else:
         path.unlink()
     return Repair(index, len(steps), is_cut, message)
 
 
 def _keep(path: Path, header: EpisodeHeader) -> Path:
+    """Move a journal away; returns where to, from the store's folder."""
     number = sum(1 for _ in path.parent.glob("damaged-*"))
     kept = path.with_name(f"damaged-{number}-episode-{header.index}")
     path.rename(kept)
-    return kept
+    return Path(kept.parent.name, kept.name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import google_crc32c
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from robot.errors import StoreError
 from robot.store.chunks import Batch, Chunks, zstd
+from robot.store.disk import OpenFolder
 from robot.store.schema import Field
 
 CHECKSUM_BYTES = 4
@@ -38,8 +38,8 @@ class Index:
 class ShardedChunks(Chunks):
     """The files of one array whose first axis grows, `field.shard` chunks to a file."""
 
-    def __init__(self, root: Path, field: Field) -> None:
-        super().__init__(root, field)
+    def __init__(self, folder: OpenFolder, field: Field) -> None:
+        super().__init__(folder, field)
         self._indices: dict[int, Index] = {}
 
     def stage_rows(self, batch: Batch, start: int, rows: NDArray[np.generic]) -> None:
@@ -81,7 +81,7 @@ class ShardedChunks(Chunks):
         with self._path(shard).open("rb", buffering=0) as file:
             entries = self._index(shard, file.fileno()).entries[:count]
             if np.any(entries == ABSENT):
-                raise StoreError(f"{self._path(shard)} lacks chunks that are committed; check the store.")
+                raise StoreError(f"File {shard} of {self.name} lacks chunks that are committed; check the store.")
             return [os.pread(file.fileno(), int(size), int(offset)) for offset, size in entries]
 
     def _index(self, shard: int, descriptor: int) -> Index:
@@ -98,12 +98,12 @@ class ShardedChunks(Chunks):
         size = self._field.shard * ENTRY_BYTES
         tail = os.pread(descriptor, size + CHECKSUM_BYTES, max(0, status.st_size - size - CHECKSUM_BYTES))
         if len(tail) != size + CHECKSUM_BYTES or _checksum(tail[:size]) != tail[size:]:
-            raise ValueError(f"the index of {self._path(shard)} is damaged")
+            raise ValueError(f"the index of file {shard} is damaged")
         entries = np.frombuffer(tail, "<u8", 2 * self._field.shard).reshape(-1, 2)
         body = status.st_size - len(tail)
         written = entries[entries[:, 0] != ABSENT].astype(np.float64)
         if np.any(written.sum(axis=1) > body):
-            raise ValueError(f"the index of {self._path(shard)} points past its end")
+            raise ValueError(f"the index of file {shard} points past its end")
         index = Index(token, entries)
         self._indices[shard] = index
         return index

@@ -18,6 +18,7 @@ from zarr.codecs import ZstdCodec
 from robot.errors import StoreError
 from robot.specs import RobotSpec
 from robot.store.chunks import ZSTD_LEVEL, Batch, Chunks
+from robot.store.disk import OpenFolder
 from robot.store.journal import EpisodeHeader
 from robot.store.schema import ATTRIBUTE_BYTES, END_FLAGS, ENDS_ROWS, SCHEMA_VERSION, Field, Schema, first_difference
 from robot.store.shards import ShardedChunks
@@ -31,23 +32,26 @@ class Tables:
     """The committed part of a store. `create` or `open` one.
 
     Attributes:
-        path: the store's folder.
+        path: the store's folder, by name.
+        root: the same folder as it was opened, whatever has been put in its place since; for reading and writing.
         schema: its arrays.
         attributes: of the store, as given at creation.
         created: date and time (ISO 8601, UTC).
         version: of the schema it was written with.
     """
 
-    def __init__(self, path: Path, schema: Schema, attributes: dict[str, Any]) -> None:
+    def __init__(self, path: Path, folder: OpenFolder, schema: Schema, attributes: dict[str, Any]) -> None:
         self.path = path
+        self.root = folder.path
+        self._folder = folder
         self.schema = schema
         self.attributes: dict[str, str] = dict(attributes["attributes"])
         self.created: str = attributes["created"]
         self.version: int = attributes["schema_version"]
-        self.data = {name: chunks_of(path, field) for name, field in schema.data.items()}
-        self.final = {name: chunks_of(path, field) for name, field in schema.final.items()}
-        self.episodes = {name: chunks_of(path, field) for name, field in schema.episodes.items()}
-        self._ends = chunks_of(path, schema.ends)
+        self.data = {name: chunks_of(folder, field) for name, field in schema.data.items()}
+        self.final = {name: chunks_of(folder, field) for name, field in schema.final.items()}
+        self.episodes = {name: chunks_of(folder, field) for name, field in schema.episodes.items()}
+        self._ends = chunks_of(folder, schema.ends)
         self._known = np.empty(0, np.int64)
 
     @staticmethod
@@ -75,17 +79,15 @@ class Tables:
         """
         if not path.exists():
             raise StoreError(f"There is no store at {path}; record one first or correct the path.")
-        attributes = _read_attributes(path)
-        if attributes is None:
+        if not path.is_dir():
             raise StoreError(f"{path} is not a nudge store; choose another path.")
-        version = attributes["schema_version"]
-        if version != SCHEMA_VERSION:
-            advice = "update nudge" if version > SCHEMA_VERSION else "record anew, or use the nudge that wrote it"
-            raise StoreError(
-                f"The store {path} has schema version {version}, and this nudge reads {SCHEMA_VERSION}; {advice}."
-            )
-        spec = RobotSpec.from_json(json.dumps(attributes["spec"]))
-        return Tables(path, Schema(spec), attributes)
+        folder = OpenFolder(path)
+        return Tables(path, folder, *_opened(path, folder.path))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the folder at `path` is still the one that was opened; an edit puts another in its place."""
+        return self._folder.is_current
 
     def ends(self) -> NDArray[np.int64]:
         """Return the end row of every committed episode (E,), rereading only what may have grown."""
@@ -152,9 +154,9 @@ class Tables:
         return True
 
 
-def chunks_of(root: Path, field: Field) -> Chunks:
+def chunks_of(folder: OpenFolder, field: Field) -> Chunks:
     """Return the files of an array, as its field says."""
-    return ShardedChunks(root, field) if field.shard else Chunks(root, field)
+    return ShardedChunks(folder, field) if field.shard else Chunks(folder, field)
 
 
 def encode_attributes(attributes: Mapping[str, str | int | float]) -> NDArray[np.uint8]:
@@ -176,6 +178,20 @@ def decode_attributes(row: NDArray[np.generic]) -> dict[str, str | int | float]:
     """Inverse of `encode_attributes`."""
     attributes: dict[str, str | int | float] = json.loads(row.tobytes().rstrip(b"\0") or b"{}")
     return attributes
+
+
+def _opened(path: Path, root: Path) -> tuple[Schema, dict[str, Any]]:
+    """Return schema and attributes of the store in the folder `root`, called `path`."""
+    attributes = _read_attributes(root)
+    if attributes is None:
+        raise StoreError(f"{path} is not a nudge store; choose another path.")
+    version = attributes["schema_version"]
+    if version != SCHEMA_VERSION:
+        advice = "update nudge" if version > SCHEMA_VERSION else "record anew, or use the nudge that wrote it"
+        raise StoreError(
+            f"The store {path} has schema version {version}, and this nudge reads {SCHEMA_VERSION}; {advice}."
+        )
+    return Schema(RobotSpec.from_json(json.dumps(attributes["spec"]))), attributes
 
 
 def _read_attributes(path: Path) -> dict[str, Any] | None:

@@ -16,10 +16,10 @@ from robot.settings import Settings, setting
 from robot.specs import RobotSpec
 from robot.store.disk import disk_errors
 from robot.store.journal import FINAL, STEP, EpisodeHeader, JournalWriter, read_journal
-from robot.store.lock import WriterLock
+from robot.store.lock import WriterLock, locked
 from robot.store.repair import Repair, recover
 from robot.store.schema import END_FLAGS, NO_STAMP
-from robot.store.tables import JOURNAL, LOCK, Tables, encode_attributes, require_same_robot
+from robot.store.tables import JOURNAL, Tables, encode_attributes, require_same_robot
 from robot.types import FinalRecord, StepRecord
 
 _log = logging.getLogger("nudge.store")
@@ -79,10 +79,7 @@ class StoreWriter(StepSink):
         """
         path = Path(path)
         with disk_errors(path, "Nothing was written."):
-            tables = Tables.open(path) if path.exists() else Tables.create(path, spec, attributes)
-            require_same_robot(tables, spec)
-            lock = WriterLock(path / LOCK)
-            lock.acquire()
+            tables, lock = locked(lambda: _own(path, spec, attributes))
         session = {k: v for k, v in attributes.items() if tables.attributes.get(k) != v}
         writer = StoreWriter(tables, lock, settings or StoreSettings(), session)
         try:
@@ -112,7 +109,7 @@ class StoreWriter(StepSink):
         header = EpisodeHeader(digest, len(self._tables.ends()), episode_seed, merged)
         with disk_errors(self._tables.path, "No episode was begun; all earlier ones are kept."):
             self._journal = JournalWriter(
-                self._tables.path / JOURNAL, header, self._row, self._settings.is_append_synced
+                self._tables.root / JOURNAL, header, self._row, self._settings.is_append_synced
             )
         self._steps = 0
         self._is_ended = self._is_final_written = False
@@ -177,7 +174,7 @@ class StoreWriter(StepSink):
                 self._is_final_written = True
             if self._settings.is_commit_synced:
                 journal.sync()
-            content = read_journal(self._tables.path / JOURNAL, self._row)
+            content = read_journal(self._tables.root / JOURNAL, self._row)
             if content.header is None or len(content.steps) != self._steps or content.final is None:
                 raise StoreError(
                     f"The journal of {self._tables.path} holds {len(content.steps)} whole steps of {self._steps}; "
@@ -236,3 +233,9 @@ class StoreWriter(StepSink):
             name = min(unknown)
             raise SpecError(f"Stream {name!r} is no key of the observation.{did_you_mean(name, streams)}")
         return [stamps.get(stream, NO_STAMP) for stream in streams]
+
+
+def _own(path: Path, spec: RobotSpec, attributes: dict[str, str]) -> Tables:
+    tables = Tables.open(path) if path.exists() else Tables.create(path, spec, attributes)
+    require_same_robot(tables, spec)
+    return tables

@@ -126,3 +126,13 @@ def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(tmp_path: Path)
     (tmp_path / "a.zarr/journal/episode").unlink()
     assert_holds(tmp_path / "a.zarr", model)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "b.zarr"]
+
+
+def test_whoever_has_a_store_open_goes_on_reading_what_it_was(tmp_path: Path) -> None:
+    model = store(tmp_path / "a.zarr")
+    reader = StoreReader.open(tmp_path / "a.zarr")
+    drop(tmp_path / "a.zarr", [0])
+    for index, plain in enumerate(model):
+        assert_same(SPEC, reader.episode(index), plain)
+    assert reader.refresh() == 3
+    assert_holds(tmp_path / "a.zarr", model[1:])

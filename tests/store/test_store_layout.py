@@ -192,8 +192,8 @@ def test_what_was_committed_and_is_gone_is_an_error_and_never_a_row_of_zeros(tmp
     path = tmp_path / "a.zarr"
     store(path)
     (path / "data/wrench/c.0.0").unlink()
-    with pytest.raises(StoreError, match=r"Chunk 0 of .*data/wrench is missing; .*nudge store check"):
+    with pytest.raises(StoreError, match=r"Chunk 0 of data/wrench is missing; .*nudge store check"):
         StoreReader.open(path).episode(0)
     (path / "data/images/front/c.0.0.0.0").write_bytes(b"no image")
-    with pytest.raises(StoreError, match=r"Chunk 0 of .*images/front is damaged"):
+    with pytest.raises(StoreError, match=r"Chunk 0 of data/images/front is damaged"):
         StoreReader.open(path).image_chunks("images/front")[0].chunk(0)
