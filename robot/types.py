@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +26,8 @@ class Source(enum.IntEnum):
     HUMAN = 1
     RESET = 2
     HOLD = 3
+    UNKNOWN = 4
+    """An imported log that does not say."""
 
 
 ROLES = ("demonstrate", "supervise", "watch")
@@ -200,6 +203,11 @@ class StepRecord:
     is_aborted: bool
     is_success: bool
     timing: StepTiming = field(default_factory=StepTiming)
+    reward: float = math.nan
+    """That somebody gave with this step (an environment, a reward model, an imported log); NaN where nobody did.
+
+    What the learner is paid is computed from all that is recorded, when it samples (`policies.rewards`).
+    """
 
 
 @dataclass(frozen=True)

@@ -85,10 +85,11 @@ def _check_episode(episode: Episode) -> list[str]:
         if not np.all(np.isfinite(values)):
             problems.append(f"{key} of step {_first(~np.isfinite(values))} is not finite.")
     stamps = np.append(episode.stamp_ns, episode.final_stamp_ns) if episode.has_final else episode.stamp_ns
-    if np.any(np.diff(stamps) <= 0):
+    if np.any(stamps != NO_STAMP) and np.any(np.diff(stamps) <= 0):
         problems.append(f"the stamp after step {_first(np.diff(stamps) <= 0)} is not later than that step's.")
     for key, stream in episode.stream_stamps_ns.items():
         known = stream != NO_STAMP
+        known &= episode.stamp_ns != NO_STAMP
         if np.any(stream[known] > episode.stamp_ns[known]):
             late = _first(known & (stream > episode.stamp_ns))
             problems.append(f"{key} of step {late} was captured after the step's own stamp.")

@@ -23,6 +23,7 @@ class Episode:
         action: executed action, float32 (T, A), normalised.
         requested, base_action, residual: float32 (T, A); NaN where absent.
         chunk_phase (T,); source (T,) uint8 `Source`; label (T,) uint8 `Label`; reasons (T,) uint32;
+        reward: float32 (T,), given with the step by somebody; NaN where nobody did.
         weights_version (T,) int64.
         stamp_ns: (T,) int64; stream_stamps_ns: (T,) int64 by observation key, NO_STAMP where not known.
         timing_ns: (T, 6) int64, the attributes of `StepTiming` in their order.
@@ -43,6 +44,7 @@ class Episode:
     source: NDArray[np.uint8]
     label: NDArray[np.uint8]
     reasons: NDArray[np.uint32]
+    reward: NDArray[np.float32]
     weights_version: NDArray[np.int64]
     stamp_ns: NDArray[np.int64]
     stream_stamps_ns: dict[str, NDArray[np.int64]]

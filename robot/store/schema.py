@@ -11,10 +11,10 @@ from robot.specs import ArraySpec, RobotSpec
 from robot.types import StepTiming
 
 SCHEMA_VERSION = 3
-"""Version 2 added data/timing_ns, version 3 puts many images into a file."""
+"""Version 2 added data/timing_ns; version 3 data/reward, and many images in a file."""
 
 NO_STAMP = -1
-"""Stamp of a stream that a step did not name."""
+"""Stamp of a stream that a step did not name, and of every step of an imported log that has none."""
 
 STATE_ROWS = 2048
 """Rows in a chunk of a low-dimensional array: about 0.7 MB over all arrays of a step, rewritten at a commit."""
@@ -90,6 +90,7 @@ class Schema:
             ("source", ArraySpec((), "uint8")),
             ("label", ArraySpec((), "uint8")),
             ("reasons", ArraySpec((), "uint32")),
+            ("reward", ArraySpec((), "float32", "1")),
             ("weights_version", ArraySpec((), "int64")),
             ("stamp_ns", ArraySpec((), "int64", "ns")),
             ("stream_stamps_ns", ArraySpec((len(self.streams),), "int64", "ns")),

@@ -141,6 +141,7 @@ class StoreWriter(StepSink):
         row["source"] = int(step.source)
         row["label"] = int(step.label)
         row["reasons"] = int(step.reasons)
+        row["reward"] = step.reward
         row["weights_version"] = step.decision.weights_version
         row["stamp_ns"] = step.stamp_ns
         row["stream_stamps_ns"][0] = self._stamps(step.stream_stamps_ns)

@@ -61,6 +61,7 @@ def make_episode(
         "source": source,
         "label": np.zeros(length, np.uint8),
         "reasons": np.zeros(length, np.uint32),
+        "reward": np.full(length, np.nan, np.float32),
         "weights_version": np.zeros(length, np.int64),
         "stamp_ns": np.arange(length, dtype=np.int64),
         "stream_stamps_ns": {},

@@ -67,7 +67,7 @@ def step(spec: RobotSpec, episode: int, t: int, end: str = "") -> StepRecord:
             int(rng.integers(-1, 1000)),
         ),
         executed=action(spec, rng),
-        source=Source(int(rng.integers(4))),
+        source=Source(int(rng.integers(5))),
         label=Label(int(rng.integers(8))),
         reasons=int(rng.integers(2**32)),
         is_terminated=end in ("success", "failure"),
@@ -75,6 +75,7 @@ def step(spec: RobotSpec, episode: int, t: int, end: str = "") -> StepRecord:
         is_aborted=end == "aborted",
         is_success=end == "success",
         timing=StepTiming(*(int(v) for v in stamp_ns + np.cumsum(rng.integers(0, 10**7, 5))), int(rng.integers(10**6))),
+        reward=float(rng.choice([np.nan, 0.0, 1.0])),
     )
 
 
@@ -111,6 +112,7 @@ def assert_same(spec: RobotSpec, got: Episode, want: PlainEpisode) -> None:
         "source": np.array([int(s.source) for s in want.steps], np.uint8),
         "label": np.array([int(s.label) for s in want.steps], np.uint8),
         "reasons": np.array([s.reasons for s in want.steps], np.uint32),
+        "reward": np.array([s.reward for s in want.steps], np.float32),
         "stamp_ns": np.array([s.stamp_ns for s in want.steps], np.int64),
         "timing_ns": np.array([s.timing.as_row() for s in want.steps], np.int64),
     }
