@@ -87,24 +87,24 @@ def test_stored_base_actions_are_used_and_missing_ones_come_from_the_frozen_base
     stored[2] = np.nan
     episode = make_episode(4, base_action=stored)
     relabelled, _ = BASE.relabel(episode)
-    rows = buffer(episode).rows
-    np.testing.assert_array_equal(rows.base[[0, 1, 3, 4]], stored[[0, 1, 3, 4]])
-    np.testing.assert_array_equal(rows.base[2], relabelled[2])
+    base = buffer(episode).column("base")
+    np.testing.assert_array_equal(base[[0, 1, 3, 4]], stored[[0, 1, 3, 4]])
+    np.testing.assert_array_equal(base[2], relabelled[2])
 
 
 def test_the_action_learnt_from_is_the_executed_one_of_a_person_too() -> None:
     episode = make_episode(4, human=(1, 2))
-    rows = buffer(episode).rows
-    np.testing.assert_array_equal(rows.action[:4], episode.action)
-    np.testing.assert_array_equal(rows.is_human[:5], [0, 1, 1, 0, 0])
+    filled = buffer(episode)
+    np.testing.assert_array_equal(filled.column("action")[:4], episode.action)
+    np.testing.assert_array_equal(filled.column("is_human"), [0, 1, 1, 0, 0])
     assert episode.source[1] == Source.HUMAN
 
 
 def test_growing_keeps_what_was_there() -> None:
     episodes = [make_episode(60, seed=i) for i in range(120)]
     filled = buffer(*episodes)
-    np.testing.assert_array_equal(filled.rows.action[: 61 * 2][[0, 61]], [e.action[0] for e in episodes[:2]])
-    assert filled.rows.end[filled.steps[-1]] == 120 * 61 - 1
+    np.testing.assert_array_equal(filled.column("action")[[0, 61]], [e.action[0] for e in episodes[:2]])
+    assert filled.column("end")[filled.steps[-1]] == 120 * 61 - 1
 
 
 def sampler(demo: EpisodeBuffer, online: EpisodeBuffer, seed: int = 0, **config: float) -> QuotaSampler:
@@ -128,7 +128,7 @@ def test_empty_sources_give_their_place_to_the_others() -> None:
     assert sampler(demo, nothing).quotas() == (64, 0, 0)
     assert sampler(demo, plain).quotas() == (32, 32, 0)
     assert sampler(nothing, plain).quotas() == (0, 64, 0)
-    with pytest.raises(StoreError, match="empty"):
+    with pytest.raises(StoreError, match="nothing to draw from"):
         sampler(nothing, nothing).draw()
 
 
