@@ -16,7 +16,8 @@ from types import FrameType
 from typing import Any
 
 from robot.errors import NudgeError, did_you_mean
-from sessions.verbs import VERBS, Verb
+from sessions.verb import Group, Verb
+from sessions.verbs import VERBS
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -27,25 +28,36 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one `nudge` command; returns its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
-        sys.stdout.write(overview())
-        return 0 if words else EXIT_USAGE
-    if words[0] == "--version":
+    if words[:1] == ["--version"]:
         sys.stdout.write(f"nudge {importlib.metadata.version('nudge-robot')}\n")
         return 0
-    if words[0] not in VERBS:
-        return _fail(f"{words[0]!r} is no verb of nudge.{did_you_mean(words[0], VERBS)}", EXIT_USAGE)
-    name, verb = words[0], VERBS[words[0]]
-    arguments = parser_of(name, verb).read(words[1:])
+    name = ""
+    found: Verb | Group = Group("", VERBS)
+    while isinstance(found, Group):
+        if not words or words[0] in ("-h", "--help", "help"):
+            sys.stdout.write(overview(name, found))
+            return 0 if words else EXIT_USAGE
+        if words[0] not in found.verbs:
+            called = f"nudge {name}".strip()
+            return _fail(f"{words[0]!r} is no verb of {called}.{did_you_mean(words[0], found.verbs)}", EXIT_USAGE)
+        word = words.pop(0)
+        name, found = f"{name} {word}".strip(), found.verbs[word]
+    arguments = parser_of(name, found).read(words)
     arguments.verb = name
-    return run_verb(verb, arguments)
+    return run_verb(found, arguments)
 
 
-def overview() -> str:
-    """Return the list of verbs."""
-    lines = [f"  {name:<10}{verb.summary}" for name, verb in VERBS.items()]
-    head = "usage: nudge VERB [options] [key=value ...]\n\nTeach a robot by demonstrations, then nudge it into shape."
-    tail = "nudge VERB --help shows options, examples and every setting with its unit.\nStart with: nudge demo --quick"
+def overview(name: str, group: Group) -> str:
+    """Return the list of a group's verbs; the one without a name is all of nudge."""
+    lines = [f"  {word:<10}{verb.summary}" for word, verb in group.verbs.items()]
+    if name:
+        head = f"usage: nudge {name} VERB [options]\n\n{group.summary.capitalize()}."
+        tail = f"nudge {name} VERB --help shows options and examples."
+    else:
+        head = "usage: nudge VERB [options] [key=value ...]\n\n"
+        head += "Teach a robot by demonstrations, then nudge it into shape."
+        tail = "nudge VERB --help shows options, examples and every setting with its unit.\n"
+        tail += "Start with: nudge demo --quick"
     return "\n".join([head, "", "verbs:", *lines, "", tail, ""])
 
 
@@ -119,7 +131,7 @@ def run_verb(verb: Verb, arguments: argparse.Namespace) -> int:
     }
     try:
         module: Any = importlib.import_module(verb.module)
-        return int(module.run(arguments))
+        return int(getattr(module, verb.function)(arguments))
     except KeyboardInterrupt:
         return _fail(_stopped(verb, arguments), EXIT_INTERRUPTED)
     except NudgeError as error:

@@ -48,7 +48,11 @@ DARK = Theme("#171b22", "#e7eaf0", "#98a2b3", "#2a303a", "#8f9bb0", "#4cc38a", "
 
 def draw(plot: Callable[[RunData, Theme], Figure], run: RunData, theme: Theme) -> bytes:
     """Return the picture as PNG."""
-    figure = plot(run, theme)
+    return as_png(plot(run, theme), theme)
+
+
+def as_png(figure: Figure, theme: Theme) -> bytes:
+    """Return a figure in the colours of its theme as PNG."""
     figure.set_facecolor(theme.background)
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
@@ -56,7 +60,8 @@ def draw(plot: Callable[[RunData, Theme], Figure], run: RunData, theme: Theme) -
     return buffer.getvalue()
 
 
-def _figure(theme: Theme, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, list[Axes]]:
+def new_figure(theme: Theme, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `rows` times `columns` axes in the colours of the theme; `height` in inches."""
     figure = Figure(figsize=(9.2, height), layout="constrained")
     axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns, **grid))).ravel().tolist()
     for axis in axes:
@@ -77,14 +82,16 @@ def _style(axis: Axes, theme: Theme) -> None:
         label.set_fontsize(9.5)
 
 
-def _legend(axis: Axes, theme: Theme, place: str = "best") -> None:
+def put_legend(axis: Axes, theme: Theme, place: str = "best", is_outside: bool = False) -> None:
+    """Add the legend of what is plotted; where it `is_outside`, to the right of the axes."""
     legend: Any = axis.legend  # its stubs know fewer keywords than it does
-    legend(loc=place, frameon=False, fontsize=9, labelcolor=theme.text)
+    anchor = {"bbox_to_anchor": (1.0, 1.08)} if is_outside else {}
+    legend(loc=place, frameon=False, fontsize=9, labelcolor=theme.text, **anchor)
 
 
 def success(run: RunData, theme: Theme) -> Figure:
     """Success against robot steps: a moving rate while learning, and both evaluations with their intervals."""
-    figure, (axis,) = _figure(theme, 4.1)
+    figure, (axis,) = new_figure(theme, 4.1)
     rows = run.finetune
     steps = np.cumsum([row["steps"] for row in rows]) if rows else np.zeros(0)
     with_help = moving_rates([bool(row["success"]) for row in rows], WINDOW)
@@ -118,7 +125,7 @@ def _point(axis: Axes, x: float, rate: Rate, colour: str, label: str) -> None:
 
 def interventions(run: RunData, theme: Theme) -> Figure:
     """How much a person did: the share of human steps, and onsets an episode."""
-    figure, (share, onsets) = _figure(theme, 3.9, rows=2, sharex=True)
+    figure, (share, onsets) = new_figure(theme, 3.9, rows=2, sharex=True)
     rows = run.finetune
     steps = np.array([max(1, row["steps"]) for row in rows], float)
     human = np.array([row.get("human_steps", 0) for row in rows], float)
@@ -129,7 +136,7 @@ def interventions(run: RunData, theme: Theme) -> Figure:
         share.bar(episode, human / steps, color=theme.human, alpha=0.3, width=1.0, label="episode")
         share.plot(episode, moving, color=theme.human, linewidth=1.8, label=f"last {len(kernel)} episodes")
         onsets.bar(episode, [row.get("interventions", 0) for row in rows], color=theme.human, width=0.8)
-        _legend(share, theme, "upper right")
+        put_legend(share, theme, "upper right")
     share.set_ylim(0, 1.0)
     share.yaxis.set_major_formatter(PercentFormatter(1.0))
     share.set_ylabel("steps by the person")
@@ -141,7 +148,7 @@ def interventions(run: RunData, theme: Theme) -> Figure:
 
 def timing(run: RunData, theme: Theme) -> Figure:
     """How long steps took, how fast lockstep ran against real time, and what the wall time went into."""
-    figure, (histogram, speed) = _figure(theme, 3.4, columns=2, width_ratios=[3, 2])
+    figure, (histogram, speed) = new_figure(theme, 3.4, columns=2, width_ratios=[3, 2])
     phases = [name for name in PHASE_NAMES if run.episodes.get(name)]
     took = [ms for name in phases for row in run.episodes[name] for ms in row.get("step_ms", ()) if ms > 0]
     if took:
@@ -176,7 +183,7 @@ def timing(run: RunData, theme: Theme) -> Figure:
 
 def path(run: RunData, theme: Theme) -> Figure:
     """How old a picture is on its way to the motion, in real time: median to 99th percentile, and the largest."""
-    figure, axes = _figure(theme, 0.9 + 1.3 * len(run.real_time), rows=max(1, len(run.real_time)), sharex=True)
+    figure, axes = new_figure(theme, 0.9 + 1.3 * len(run.real_time), rows=max(1, len(run.real_time)), sharex=True)
     for axis, (phase, times) in zip(axes, run.real_time.items(), strict=False):
         found = times.spreads()
         for place, name in enumerate(PATH_SHOWN):
@@ -203,7 +210,7 @@ def replay(run: RunData, theme: Theme) -> Figure:
     error = np.asarray(run.replay.get("position_error_mm", ()), float)
     paths = {name: np.asarray(run.replay.get(f"{name}_position_m", ()), float) for name in ("recorded", "replayed")}
     has_paths = all(path.shape == (len(stamps), 3) for path in paths.values())
-    figure, axes = _figure(theme, 3.0, columns=2 if has_paths else 1)
+    figure, axes = new_figure(theme, 3.0, columns=2 if has_paths else 1)
     count = min(len(stamps), len(error))
     axes[-1].plot(stamps[:count], error[:count], color=theme.final, linewidth=1.8)
     axes[-1].fill_between(stamps[:count], 0, error[:count], color=theme.final, alpha=0.14, linewidth=0)
@@ -218,7 +225,7 @@ def replay(run: RunData, theme: Theme) -> Figure:
             axes[0].plot(stamps, moved[0], color=colour, linewidth=1.8, label=f"{axis_name}, record")
             axes[0].plot(stamps, moved[1], "o", color=colour, markersize=3.5, label=f"{axis_name}, replay")
         axes[0].set_ylabel("way of the tool, mm")
-        _legend(axes[0], theme)
+        put_legend(axes[0], theme)
     for axis in axes:
         axis.set_xlabel("time in the episode, s")
     return figure

@@ -1,4 +1,4 @@
-"""`nudge store`: lists stores, or shows what one holds and what is wrong with it."""
+"""`nudge store ls, info, check, repair`: what there is, what is wrong with it, and what a dead session left."""
 
 from __future__ import annotations
 
@@ -12,16 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from robot.errors import StoreError
-from robot.store import check, info
+from robot.store import check, info, repair
 
 COLUMNS = ("path", "spec", "episodes", "steps", "successes", "interventions", "bytes")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """List the stores below a folder (ls), or show one (info; returns 1 where `check` finds problems)."""
-    if arguments.action == "ls":
-        return _ls(arguments.path, arguments.json)
-    return _info(arguments.path, arguments.json)
 
 
 def find_stores(folder: Path) -> list[Path]:
@@ -41,14 +34,16 @@ def find_stores(folder: Path) -> list[Path]:
     return found
 
 
-def _ls(folder: Path, as_json: bool) -> int:
+def ls_verb(arguments: argparse.Namespace) -> int:
+    """List the stores below a folder."""
+    folder: Path = arguments.path
     rows: list[dict[str, Any]] = []
     for path in find_stores(folder):
         try:
             rows.append(dict(info(path)))
         except StoreError as error:
             rows.append({"path": str(path), "error": str(error)})
-    if as_json:
+    if arguments.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0
     table = Table(*COLUMNS, box=None, pad_edge=False)
@@ -62,10 +57,34 @@ def _ls(folder: Path, as_json: bool) -> int:
     return 0
 
 
-def _info(path: Path, as_json: bool) -> int:
-    facts: dict[str, Any] = dict(info(path))
-    problems = check(path)
-    if as_json:
+def check_verb(arguments: argparse.Namespace) -> int:
+    """Print one line for every problem of a store; returns 1 where there is one."""
+    problems = check(arguments.path)
+    if arguments.json:
+        sys.stdout.write(json.dumps({"path": str(arguments.path), "problems": problems}) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in problems) or f"{arguments.path} is whole.\n")
+    return int(bool(problems))
+
+
+def repair_verb(arguments: argparse.Namespace) -> int:
+    """Make an episode of what a dead session left."""
+    done = repair(arguments.path)
+    result = {"episode": done.episode, "steps": done.steps, "is_aborted": done.is_aborted, "message": done.message}
+    sys.stdout.write(json.dumps(result) + "\n" if arguments.json else f"{done.message}\n")
+    return 0
+
+
+def info_verb(arguments: argparse.Namespace) -> int:
+    """Show what a store holds; returns 1 where `check` finds problems."""
+    problems = check(arguments.path)
+    try:
+        facts: dict[str, Any] = dict(info(arguments.path))
+    except StoreError:
+        if not problems:
+            raise
+        facts = {"path": str(arguments.path)}  # the problems say why there is no more to tell
+    if arguments.json:
         sys.stdout.write(json.dumps({**facts, "problems": problems}, indent=2) + "\n")
         return int(bool(problems))
     table = Table(box=None, pad_edge=False, show_header=False)

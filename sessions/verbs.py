@@ -3,34 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Verb:
-    """One verb of the command line.
-
-    Attributes:
-        module: imported when the verb runs; has `run(arguments: argparse.Namespace) -> int`.
-        summary: one line for the list of verbs.
-        about: what it does, for its own help.
-        examples: command lines, for its own help.
-        options: adds the verb's own options to its parser.
-        has_json: whether --json changes what it says.
-        has_config: whether it takes --config and `key=value` overrides.
-        go_on: how to go on after Ctrl-C; `{run}` is the run directory.
-    """
-
-    module: str
-    summary: str
-    about: str
-    examples: tuple[str, ...]
-    options: Callable[[argparse.ArgumentParser], None]
-    has_config: bool = True
-    has_json: bool = True
-    go_on: str = ""
+from sessions.store_verbs import STORE_VERBS
+from sessions.verb import Group, Verb
 
 
 def _count(text: str) -> int:
@@ -115,17 +91,12 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, metavar="DIR", default=Path("runs"), help="where runs will be written")
 
 
-def _store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("ls", "info"), help="ls: one line a store; info: everything about one store")
-    parser.add_argument("path", type=Path, nargs="?", default=Path("runs"), help="a store, or a folder to look through")
-
-
 def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="control, faults, lockstep, store ...; all for every one")
     parser.add_argument("--quick", action="store_true", help="a rough version that ends within a minute")
 
 
-VERBS: dict[str, Verb] = {
+VERBS: dict[str, Verb | Group] = {
     "demo": Verb(
         "sessions.demo",
         "the whole story on the simulated arm, with a report at its end",
@@ -193,14 +164,7 @@ VERBS: dict[str, Verb] = {
         _doctor,
         has_config=False,
     ),
-    "store": Verb(
-        "sessions.store_cli",
-        "list stores, or show what one holds",
-        "Shows the stores below a folder (ls), or everything about one (info). Never changes a store.",
-        ("nudge store ls runs", "nudge store info runs/peg/demos.zarr"),
-        _store,
-        has_config=False,
-    ),
+    "store": Group("look into stores, mend, change and exchange them", STORE_VERBS),
     "bench": Verb(
         "sessions.bench",
         "measure this machine against the targets of docs/benchmarks.md",

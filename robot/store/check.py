@@ -12,6 +12,7 @@ from robot.store.episode import Episode
 from robot.store.reader import StoreReader
 from robot.store.schema import NO_STAMP
 from robot.store.tables import JOURNAL, Tables
+from robot.types import Source
 
 
 def info(path: str | Path) -> dict[str, str | int | float]:
@@ -20,21 +21,27 @@ def info(path: str | Path) -> dict[str, str | int | float]:
     Raises:
         StoreError: missing, not a store, or of another version of nudge.
     """
-    reader = StoreReader.open(path)
-    episodes = [reader.episode(index) for index in range(len(reader))]
-    size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+    with disk_errors(Path(path), "Nothing was read."):
+        tables = Tables.open(Path(path))
+        ends = tables.ends()
+        steps = int(ends[-1]) if len(ends) else 0
+        flags = {name: int(tables.episodes[name].rows(0, len(ends)).sum()) for name in ("is_success", "is_aborted")}
+        is_human = tables.data["source"].rows(0, steps) == Source.HUMAN
+        goes_on = np.append([False], is_human[:-1])[:steps]
+        goes_on[ends[:-1]] = False  # in the step before, not in the episode before
+        size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
     return {
         "path": str(path),
-        "spec": reader.spec.name,
-        "created": reader.created,
-        "schema_version": reader.schema_version,
-        "episodes": len(episodes),
-        "steps": reader.steps,
-        "successes": sum(episode.is_success for episode in episodes),
-        "aborted": sum(episode.is_aborted for episode in episodes),
-        "interventions": sum(episode.interventions for episode in episodes),
+        "spec": tables.schema.spec.name,
+        "created": tables.created,
+        "schema_version": tables.version,
+        "episodes": len(ends),
+        "steps": steps,
+        "successes": flags["is_success"],
+        "aborted": flags["is_aborted"],
+        "interventions": int(np.count_nonzero(is_human & ~goes_on)),
         "bytes": size,
-        "bytes_per_step": size / reader.steps if reader.steps else 0.0,
+        "bytes_per_step": size / steps if steps else 0.0,
     }
 
 

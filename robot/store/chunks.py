@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from robot.store.disk import OpenFolder
 from robot.store.schema import Field
 
 ZSTD_LEVEL = 1
+CHECKSUM_BYTES = 4
 SYNC_THREADS = 2
 """A journalling file system makes one flush of those that wait together. Many threads keep others of the process from
 Python's lock: with 16 a heartbeat once waited 0.2 s, which stops a reset."""
@@ -134,8 +136,7 @@ class Chunks:
             else:
                 chunk = np.full(self._shape, self._field.fill, self._dtype)
             chunk[low - index * size : high - index * size] = rows[low - start : high - start]
-            content = chunk.tobytes()
-            batch.stage(self._path(index), zstd(content) if self._field.is_compressed else content)
+            batch.stage(self._path(index), self._encode(chunk))
 
     def chunk(self, index: int) -> NDArray[np.generic]:
         """Return chunk `index` (rows, ...), with the fill value after the last row that was written. Read-only.
@@ -148,8 +149,7 @@ class Chunks:
             content = self._content(index)
             if content is None:
                 raise StoreError(f"Chunk {index} of {self.name} is missing; {advice}.")
-            content = unzstd(content) if self._field.is_compressed else content
-            return np.frombuffer(content, self._dtype).reshape(self._shape)
+            return np.frombuffer(self._decode(content), self._dtype).reshape(self._shape)
         except (ValueError, RuntimeError) as error:
             raise StoreError(f"Chunk {index} of {self.name} is damaged ({error}); {advice}.") from error
 
@@ -168,6 +168,24 @@ class Chunks:
             rows[low - start : high - start] = self.chunk(index)[low - index * size : high - index * size]
         return rows
 
+    def _encode(self, chunk: NDArray[np.generic]) -> bytes:
+        """Return a chunk as it lies on the disk: zarr's codecs `bytes`, `zstd` where compressed, and `crc32c`."""
+        content = chunk.tobytes()
+        content = Zstd(level=ZSTD_LEVEL).encode(content) if self._field.is_compressed else content
+        return content + checksum(content)
+
+    def _decode(self, encoded: bytes) -> bytes:
+        """Inverse of `_encode`.
+
+        Raises:
+            ValueError, RuntimeError: the bytes are not those that were written.
+        """
+        content = encoded[:-CHECKSUM_BYTES]
+        if checksum(content) != encoded[-CHECKSUM_BYTES:]:
+            raise ValueError("its checksum is wrong")
+        decoded: bytes = Zstd().decode(content) if self._field.is_compressed else content
+        return decoded
+
     def _content(self, index: int) -> bytes | None:
         """Return chunk `index` as it lies on the disk; None where it was never written."""
         try:
@@ -183,13 +201,6 @@ class Chunks:
         return self._folder / ".".join(["c", str(index), *("0" for _ in self._field.array.shape)])
 
 
-def zstd(content: bytes) -> bytes:
-    """Return `content` compressed at `ZSTD_LEVEL`."""
-    compressed: bytes = Zstd(level=ZSTD_LEVEL).encode(content)
-    return compressed
-
-
-def unzstd(content: bytes) -> bytes:
-    """Inverse of `zstd`; raises RuntimeError where that is not possible."""
-    decoded: bytes = Zstd().decode(content)
-    return decoded
+def checksum(content: bytes) -> bytes:
+    """Return the crc32c of `content`, little-endian, as zarr's codec of that name has it."""
+    return int(google_crc32c.value(content)).to_bytes(CHECKSUM_BYTES, "little")

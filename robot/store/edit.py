@@ -43,6 +43,13 @@ class Whole:
 Change = Callable[[int, Whole], Whole | None]
 """Gives what becomes of an episode, by its index; None leaves it out."""
 
+Seen = Callable[[], None]
+"""Called once for every episode of the old store that is done."""
+
+
+def _unseen() -> None:
+    """Nobody looks on."""
+
 
 def read_whole(tables: Tables, index: int) -> Whole:
     """Return episode `index` with everything that is kept of it."""
@@ -63,18 +70,20 @@ def read_whole(tables: Tables, index: int) -> Whole:
     return Whole(int(columns["seed"][0]), decode_attributes(columns["attributes"][0]), steps, final)
 
 
-def drop(path: str | Path, episodes: Iterable[int], out: str | Path | None = None) -> Path:
+def drop(path: str | Path, episodes: Iterable[int], out: str | Path | None = None, seen: Seen = _unseen) -> Path:
     """Leave out `episodes`; returns where the changed store is.
 
     Raises:
         StoreError: no store, no such episode, a writer at work, or the place is taken.
     """
     left_out = set(episodes)
-    return _edit(path, out, lambda index, whole: None if index in left_out else whole, left_out)
+    return _edit(path, out, lambda index, whole: None if index in left_out else whole, left_out, seen)
 
 
-def trim(path: str | Path, episode: int, start: int, stop: int, out: str | Path | None = None) -> Path:
-    """Keep the steps [start, stop) of `episode` alone.
+def trim(
+    path: str | Path, episode: int, start: int, stop: int | None, out: str | Path | None = None, seen: Seen = _unseen
+) -> Path:
+    """Keep the steps [start, stop) of `episode` alone; without a `stop`, up to its end.
 
     An episode that is cut before its end is truncated there, and what followed is the observation of the next step.
 
@@ -83,9 +92,9 @@ def trim(path: str | Path, episode: int, start: int, stop: int, out: str | Path 
     """
 
     def change(index: int, whole: Whole) -> Whole:
-        return cut(whole, start, stop) if index == episode else whole
+        return cut(whole, start, len(whole.steps) if stop is None else stop) if index == episode else whole
 
-    return _edit(path, out, change, {episode})
+    return _edit(path, out, change, {episode}, seen)
 
 
 def cut(whole: Whole, start: int, stop: int) -> Whole:
@@ -104,7 +113,7 @@ def cut(whole: Whole, start: int, stop: int) -> Whole:
     return replace(whole, steps=steps, final=final)
 
 
-def relabel(path: str | Path, ends: Mapping[int, str], out: str | Path | None = None) -> Path:
+def relabel(path: str | Path, ends: Mapping[int, str], out: str | Path | None = None, seen: Seen = _unseen) -> Path:
     """Say otherwise how episodes ended: "success", "failure", "truncated" or "aborted", by index.
 
     What a person said in the episode (data/label) stays as it was; who changed the end stands in its attributes.
@@ -125,10 +134,10 @@ def relabel(path: str | Path, ends: Mapping[int, str], out: str | Path | None = 
             steps[flag][-1] = flag in ENDS[ends[index]]
         return replace(whole, steps=steps, attributes={**whole.attributes, "relabelled_from": before})
 
-    return _edit(path, out, change, set(ends))
+    return _edit(path, out, change, set(ends), seen)
 
 
-def merge(sources: Sequence[str | Path], out: str | Path) -> Path:
+def merge(sources: Sequence[str | Path], out: str | Path, seen: Seen = _unseen) -> Path:
     """Put all episodes of `sources`, in order, into a new store at `out`.
 
     Raises:
@@ -146,23 +155,24 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> Path:
             for index in range(len(one.ends())):
                 whole = read_whole(one, index)
                 builder.add(whole.seed, {**own, **whole.attributes}, whole.steps, whole.final)
+                seen()
         builder.finish()
     return Path(out)
 
 
-def _edit(path: str | Path, out: str | Path | None, change: Change, named: set[int]) -> Path:
+def _edit(path: str | Path, out: str | Path | None, change: Change, named: set[int], seen: Seen) -> Path:
     path = Path(path)
     if out is not None:
-        return _rebuilt(Tables.open(path), out, change, named)
+        return _rebuilt(Tables.open(path), out, change, named, seen)
     # locked to the end: what somebody committed meanwhile would be lost
     tables, lock = locked(lambda: Tables.open(path))
     try:
-        return _rebuilt(tables, None, change, named)
+        return _rebuilt(tables, None, change, named, seen)
     finally:
         lock.release()
 
 
-def _rebuilt(tables: Tables, out: str | Path | None, change: Change, named: set[int]) -> Path:
+def _rebuilt(tables: Tables, out: str | Path | None, change: Change, named: set[int], seen: Seen) -> Path:
     path = tables.path
     count = len(tables.ends())
     if missing := sorted(index for index in named if not 0 <= index < count):
@@ -176,6 +186,7 @@ def _rebuilt(tables: Tables, out: str | Path | None, change: Change, named: set[
                 changed = change(index, read_whole(tables, index))
                 if changed is not None:
                     builder.add(changed.seed, changed.attributes, changed.steps, changed.final)
+                seen()
         builder.finish(None if out is not None else _free(path))
     return target
 

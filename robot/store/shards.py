@@ -10,16 +10,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
 from robot.errors import StoreError
-from robot.store.chunks import Batch, Chunks, zstd
+from robot.store.chunks import CHECKSUM_BYTES, Batch, Chunks, checksum
 from robot.store.disk import OpenFolder
 from robot.store.schema import Field
 
-CHECKSUM_BYTES = 4
 ENTRY_BYTES = 16
 ABSENT = np.uint64(2**64 - 1)
 
@@ -50,7 +48,7 @@ class ShardedChunks(Chunks):
             kept = self._encoded(shard, (low - shard * size) // self._field.rows)
             first = shard * self._field.shard + len(kept)
             fresh = [
-                zstd(self._filled(index, start, rows).tobytes()) for index in range(first, -(-high // self._field.rows))
+                self._encode(self._filled(index, start, rows)) for index in range(first, -(-high // self._field.rows))
             ]
             batch.stage(self._path(shard), _assembled([*kept, *fresh], self._field.shard))
 
@@ -97,7 +95,7 @@ class ShardedChunks(Chunks):
             return known
         size = self._field.shard * ENTRY_BYTES
         tail = os.pread(descriptor, size + CHECKSUM_BYTES, max(0, status.st_size - size - CHECKSUM_BYTES))
-        if len(tail) != size + CHECKSUM_BYTES or _checksum(tail[:size]) != tail[size:]:
+        if len(tail) != size + CHECKSUM_BYTES or checksum(tail[:size]) != tail[size:]:
             raise ValueError(f"the index of file {shard} is damaged")
         entries = np.frombuffer(tail, "<u8", 2 * self._field.shard).reshape(-1, 2)
         body = status.st_size - len(tail)
@@ -116,8 +114,4 @@ def _assembled(chunks: list[bytes], count: int) -> bytes:
     entries[: len(chunks), 0] = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     entries[: len(chunks), 1] = sizes
     index = entries.tobytes()
-    return b"".join([*chunks, index, _checksum(index)])
-
-
-def _checksum(content: bytes) -> bytes:
-    return int(google_crc32c.value(content)).to_bytes(CHECKSUM_BYTES, "little")
+    return b"".join([*chunks, index, checksum(index)])

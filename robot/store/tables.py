@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from robot.errors import StoreError
 from robot.specs import RobotSpec
@@ -232,7 +232,7 @@ def _create_arrays(path: Path, schema: Schema, attributes: Mapping[str, str]) ->
             chunks=(field.rows, *shape),
             shards=(field.rows * field.shard, *shape) if field.shard else None,
             dtype=field.array.dtype,
-            compressors=ZstdCodec(level=ZSTD_LEVEL) if field.is_compressed else None,
+            compressors=[*([ZstdCodec(level=ZSTD_LEVEL)] if field.is_compressed else []), Crc32cCodec()],
             fill_value=field.fill,
             # "c.0.0" instead of "c/0/0": no folder to make for every chunk
             chunk_key_encoding={"name": "default", "separator": "."},

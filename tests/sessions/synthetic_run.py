@@ -63,8 +63,13 @@ def write_run(path: Path, episodes: int = 6, evaluations: int = 4, image_size: i
     return path
 
 
-def write_store(path: Path, successes: list[bool], image_size: int, steps: int, is_realtime: bool = False) -> None:
-    """Write one episode for each flag, with seeds 100, 101, ... and a moving square as images."""
+def write_store(
+    path: Path, successes: list[bool], image_size: int, steps: int, is_realtime: bool = False, is_dead: bool = False
+) -> None:
+    """Write one episode for each flag, with seeds 100, 101, ... and a moving square as images.
+
+    Where the session `is_dead`, its last episode is not committed.
+    """
     image = ArraySpec((image_size, image_size, 3), "uint8")
     observation = {"tool_pose": ArraySpec((7,), "float32", "m", "base"), "images/front": image, "images/wrist": image}
     spec = RobotSpec("synthetic/peg", observation, ("x", "y"), (0.02, 0.02), 0.1)
@@ -91,6 +96,8 @@ def write_store(path: Path, successes: list[bool], image_size: int, steps: int, 
                         timing=timing(index * steps + step) if is_realtime else StepTiming.simulated(10**9),
                     )
                 )
+            if is_dead and index == len(successes) - 1:
+                return
             writer.commit(FinalRecord(_observation(steps, steps, image_size), (steps + 1) * 100_000_000, nothing))
 
 

@@ -15,8 +15,11 @@ import pytest
 
 from robot.errors import StoreError
 from sessions import cli
-from sessions.verbs import VERBS, Verb
+from sessions.store_verbs import STORE_VERBS
+from sessions.verb import Group, Verb
+from sessions.verbs import VERBS
 
+LEAVES = Group("", VERBS).flat()
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -43,22 +46,29 @@ def test_the_overview_names_every_verb_and_loads_no_heavy_package() -> None:
     assert all(f"  {verb}" in result.stdout for verb in VERBS)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", LEAVES)
 def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        cli.main([verb, "--help"])
+        cli.main([*verb.split(), "--help"])
     text = capsys.readouterr().out
     assert f"usage: nudge {verb}" in text
     assert f"examples:\n  nudge {verb}" in text
-    assert ("N/m" in text) == VERBS[verb].has_config  # the settings with their units
+    assert ("N/m" in text) == LEAVES[verb].has_config  # the settings with their units
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", LEAVES)
 def test_every_example_in_the_help_is_accepted_by_its_parser(verb: str) -> None:
-    for example in VERBS[verb].examples:
-        words = example.split()
-        assert words[:2] == ["nudge", verb]
-        cli.parser_of(verb, VERBS[verb]).read(words[2:])
+    for example in LEAVES[verb].examples:
+        words = example.removeprefix(f"nudge {verb}")
+        assert words != example
+        cli.parser_of(verb, LEAVES[verb]).read(words.split())
+
+
+def test_a_group_of_verbs_names_them() -> None:
+    result = nudge("store", "--help")
+    assert result.returncode == 0
+    assert all(f"  {verb}" in result.stdout for verb in STORE_VERBS)
+    assert nudge("store").returncode == 2
 
 
 def test_an_unknown_verb_gets_the_near_match_and_status_2() -> None:
@@ -75,7 +85,12 @@ def test_an_unknown_verb_gets_the_near_match_and_status_2() -> None:
         (("demo", "--seed", "-1"), "must lie in"),
         (("record", "--episodes", "0"), "must lie in [1, 1000000]; found 0"),
         (("record", "--episodes", "many"), "invalid whole number value: 'many'"),
-        (("store", "drop"), "invalid choice"),
+        (("store", "dorp"), "'dorp' is no verb of nudge store. Did you mean 'drop'?"),
+        (
+            ("store", "drop", "a.zarr", "--episode", "1"),
+            "'--episode' is no option of nudge store drop. Did you mean '--epi",
+        ),
+        (("store", "drop", "a.zarr", "--episodes", "3-1"), "invalid list of episodes such as 0,3,7-9 value: '3-1'"),
     ],
 )
 def test_wrong_usage_is_refused_with_status_2(words: tuple[str, ...], message: str) -> None:
@@ -86,7 +101,7 @@ def test_wrong_usage_is_refused_with_status_2(words: tuple[str, ...], message: s
 
 
 def test_settings_and_options_may_come_in_any_order() -> None:
-    parser = cli.parser_of("demo", VERBS["demo"])
+    parser = cli.parser_of("demo", LEAVES["demo"])
     words = ["a.b=1", "--seed", "3", "c.d=[1, 2]", "--set", "e=f", "--quick"]
     arguments = parser.read(words)
     assert arguments.overrides == ["e=f", "a.b=1", "c.d=[1, 2]"]
@@ -143,7 +158,7 @@ def test_ctrl_c_and_terminate_say_how_to_go_on(
 def test_how_to_go_on_keeps_the_clock_and_the_policy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verb = verb_running("raise KeyboardInterrupt", tmp_path, monkeypatch, go_on=VERBS["evaluate"].go_on)
+    verb = verb_running("raise KeyboardInterrupt", tmp_path, monkeypatch, go_on=LEAVES["evaluate"].go_on)
     cli.run_verb(verb, argparse.Namespace(run="runs/peg", realtime=True, policy="base"))
     assert capsys.readouterr().err.endswith("nudge evaluate --policy base --run runs/peg --realtime\n")
 

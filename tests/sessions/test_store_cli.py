@@ -1,15 +1,18 @@
-"""`nudge store` lists what is there, shows damage, and changes nothing."""
+"""`nudge store` lists what is there, shows damage, mends and changes, and shows an episode."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from synthetic_run import write_store
 
 from robot.errors import StoreError
+from robot.store import StoreReader
 from sessions import cli
 from sessions.store_cli import find_stores, in_bytes
 
@@ -61,6 +64,93 @@ def test_ls_goes_on_after_a_store_that_it_cannot_read(runs: Path, capsys: pytest
         assert [("error" in row) for row in rows] == [False, False, True]
     finally:
         shutil.rmtree(runs / "c")
+
+
+def test_check_tells_a_whole_store_from_a_damaged_one(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "demos.zarr"
+    shutil.copytree(runs / "a" / "demos.zarr", store)
+    assert cli.main(["store", "check", str(store)]) == 0
+    assert capsys.readouterr().out == f"{store} is whole.\n"
+    chunk = next((store / "data" / "stamp_ns").glob("c*"))
+    content = bytearray(chunk.read_bytes())
+    content[3] ^= 1
+    chunk.write_bytes(content)
+    assert cli.main(["store", "check", str(store)]) == 1
+    assert "data/stamp_ns: chunk 0 cannot be read: its checksum is wrong." in capsys.readouterr().out
+
+
+def test_repair_says_what_a_dead_session_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "demos.zarr"
+    write_store(store, [True, False], 16, 4, is_dead=True)
+    assert cli.main(["store", "check", str(store)]) == 1
+    assert "A journal is there" in capsys.readouterr().out
+    assert cli.main(["store", "repair", str(store), "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["episode"], done["steps"]) == (1, 4)
+    assert cli.main(["store", "check", str(store)]) == 0
+    assert cli.main(["store", "repair", str(store)]) == 0
+    assert "needs no repair" in capsys.readouterr().out
+
+
+def test_edits_tell_what_became_of_the_store(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, both = str(tmp_path / "demos.zarr"), str(tmp_path / "both.zarr")
+    shutil.copytree(runs / "a" / "demos.zarr", store)
+
+    def told(*words: str) -> dict[str, object]:
+        assert cli.main(["store", *words, "--json"]) == 0
+        result: dict[str, object] = json.loads(capsys.readouterr().out)
+        return result
+
+    dropped = told("drop", store, "--episodes", "0,2")
+    assert (dropped["episodes"], dropped["steps"], dropped["old"]) == (1, 4, f"{store}.before-1")
+    assert told("trim", store, "--episode", "0", "--start", "1", "--stop", "3")["steps"] == 2
+    assert told("relabel", store, "--episodes", "0", "--as", "failure")["old"] == f"{store}.before-3"
+    assert StoreReader.open(store).episode(0).is_terminated
+    merged = told("merge", store, f"{store}.before-1", "--out", both)
+    assert (merged["episodes"], merged["steps"], "old" in merged) == (4, 14, False)
+    assert told("drop", both, "--episodes", "1", "--out", str(tmp_path / "less.zarr"))["episodes"] == 3
+    assert len(StoreReader.open(both)) == 4
+
+
+@pytest.mark.parametrize("kind", ["html", "png"])
+def test_view_shows_an_episode(runs: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / f"episode.{kind}"
+    assert cli.main(["store", "view", str(runs / "a" / "demos.zarr"), "--episode", "2", "--out", str(out)]) == 0
+    assert f"Open {out}." in capsys.readouterr().out
+    if kind == "png":
+        with Image.open(out) as picture:
+            assert picture.width > 500
+        return
+    text = out.read_text()
+    assert "episode 2 of demos.zarr" in text
+    assert text.count("data:image/webp") == 2
+    assert "http" not in text.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("view", "STORE", "--episode", "3"), "has no episode 3: it holds 3, numbered from 0"),
+        (("view", "STORE", "--out", "episode.gif"), r"\*.html or \*.png; found episode.gif"),
+        (("view", "STORE", "--out", "no/such/folder/e.png"), "There is no folder no/such/folder"),
+        (("trim", "STORE", "--episode", "0", "--start", "9"), "has steps 0 to 3"),
+        (("drop", "STORE", "--episodes", "1,7"), "has episodes 0 to 2; there is no 7"),
+        (("merge", "STORE", "--out", "STORE"), "exists already"),
+        (("repair", "nowhere.zarr"), "There is no store at nowhere.zarr"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_changes_nothing(
+    runs: Path, words: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(runs)
+    store = str(runs / "a" / "demos.zarr")
+    assert cli.main(["store", *(store if word == "STORE" else word for word in words)]) == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nudge: ")]
+    assert len(told) == 1
+    assert re.search(sentence, told[0])
+    assert contents(runs) == before
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,166 @@
+"""The verbs of `nudge store`: what each does, its options and the function that runs it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from sessions.verb import Verb
+
+EDITS = "sessions.store_edits"
+ENDS = ("success", "failure", "truncated", "aborted")
+SOURCES = ("human", "policy", "unknown")
+KEPT = "The store is made anew beside the old one, which stays as <name>.before-N until you delete it."
+
+
+def episodes(text: str) -> list[int]:
+    """Return the indices that a list such as "0,3,7-9" names, each once, in order.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        numbers = range(int(first), int(last if dash else first) + 1)
+        if not numbers or numbers[0] < 0 or len(numbers) > 1_000_000:
+            raise ValueError(part)
+        found |= set(numbers)
+    return sorted(found)
+
+
+episodes.__name__ = "list of episodes such as 0,3,7-9"
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, nargs="?", default=Path("runs"), help="a folder to look through")
+
+
+def _one(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, help="a store")
+
+
+def _edit(parser: argparse.ArgumentParser) -> None:
+    _one(parser)
+    parser.add_argument("--out", type=Path, metavar="PATH", help="write a new store there and leave this one as it is")
+
+
+def _trim(parser: argparse.ArgumentParser) -> None:
+    _edit(parser)
+    parser.add_argument("--episode", type=int, required=True, metavar="N", help="the episode to cut")
+    parser.add_argument("--start", type=int, default=0, metavar="STEP", help="first step to keep (default: 0)")
+    parser.add_argument("--stop", type=int, metavar="STEP", help="first step to leave out (default: none)")
+
+
+def _drop(parser: argparse.ArgumentParser) -> None:
+    _edit(parser)
+    parser.add_argument("--episodes", type=episodes, required=True, metavar="LIST", help="for example 0,3,7-9")
+
+
+def _relabel(parser: argparse.ArgumentParser) -> None:
+    _drop(parser)
+    parser.add_argument("--as", dest="end", choices=ENDS, required=True, help="how they ended")
+
+
+def _merge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", type=Path, nargs="+", metavar="path", help="stores of one robot, in order")
+    parser.add_argument("--out", type=Path, metavar="PATH", required=True, help="the new store")
+
+
+def _view(parser: argparse.ArgumentParser) -> None:
+    _one(parser)
+    parser.add_argument("--episode", type=int, default=0, metavar="N", help="which one (default: 0)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="*.html or *.png (default: <store>.episode-N.html beside the store)"
+    )
+
+
+STORE_VERBS: dict[str, Verb] = {}
+
+
+def _add(
+    name: str,
+    module: str,
+    summary: str,
+    about: str,
+    examples: tuple[str, ...],
+    options: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    function = f"{name}_verb"
+    STORE_VERBS[name] = Verb(module, summary, about, examples, options, has_config=False, function=function)
+
+
+_add(
+    "ls",
+    "sessions.store_cli",
+    "one line for every store below a folder",
+    "Shows the stores below a folder. Never changes one.",
+    ("nudge store ls", "nudge store ls runs --json"),
+    _place,
+)
+_add(
+    "info",
+    "sessions.store_cli",
+    "everything about one store",
+    "Shows counts, bytes, the robot and what is wrong; exit status 1 where something is. Never changes a store.",
+    ("nudge store info runs/peg/demos.zarr",),
+    _one,
+)
+_add(
+    "check",
+    "sessions.store_cli",
+    "whether a store is whole: every array, chunk, stamp and number",
+    "Reads everything, images too, and prints one line a problem; exit status 1 where there is one. Changes nothing.",
+    ("nudge store check runs/peg/online.zarr",),
+    _one,
+)
+_add(
+    "repair",
+    "sessions.store_cli",
+    "make an episode of what a dead session left",
+    "Every step that the dead session acknowledged becomes part of an aborted episode; a torn commit is undone.\n"
+    "The next session of the run does the same by itself.",
+    ("nudge store repair runs/peg/online.zarr",),
+    _one,
+)
+_add(
+    "view",
+    "sessions.store_view",
+    "a page or a picture of an episode",
+    "Writes a film strip, actions, states, who commanded, labels, rewards and what safety changed, over time.",
+    ("nudge store view runs/peg/demos.zarr --episode 3", "nudge store view demos.zarr --episode 3 --out episode.png"),
+    _view,
+)
+_add(
+    "drop",
+    EDITS,
+    "leave out episodes",
+    f"Leaves out whole episodes. {KEPT}",
+    ("nudge store drop runs/peg/demos.zarr --episodes 0,3,7-9",),
+    _drop,
+)
+_add(
+    "trim",
+    EDITS,
+    "cut the beginning or the end off an episode",
+    f"Keeps the steps START to STOP - 1 of one episode; cut before its end, it is truncated there. {KEPT}",
+    ("nudge store trim runs/peg/demos.zarr --episode 3 --stop 40",),
+    _trim,
+)
+_add(
+    "relabel",
+    EDITS,
+    "say otherwise how episodes ended",
+    f"Says how episodes ended; what a person said while they ran stays as it was. {KEPT}",
+    ("nudge store relabel runs/peg/online.zarr --episodes 12 --as failure",),
+    _relabel,
+)
+_add(
+    "merge",
+    EDITS,
+    "put stores of one robot together",
+    "Writes all episodes of the stores, in order, into a new one.",
+    ("nudge store merge monday.zarr tuesday.zarr --out both.zarr",),
+    _merge,
+)
