@@ -63,6 +63,12 @@ class Progress:
             self._last_line_s = self._now_s()
             self._write_line()
 
+    def expect(self, total: float) -> None:
+        """Say how many units there are, where it was not known at the beginning."""
+        self._total = total
+        if self._bar is not None:
+            self._bar.update(self._task, total=total)
+
     @property
     def left_s(self) -> float | None:
         """Estimate of the time left at the mean pace so far [s]; None before anything is done."""

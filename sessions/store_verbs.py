@@ -76,6 +76,18 @@ def _view(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _push(parser: argparse.ArgumentParser) -> None:
+    _one(parser)
+    parser.add_argument(
+        "url", help="an empty place, for example s3://bucket/peg/demos.zarr or file:///mnt/nas/demos.zarr"
+    )
+
+
+def _pull(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", help="where it was pushed to")
+    parser.add_argument("path", type=Path, help="where the store will be")
+
+
 STORE_VERBS: dict[str, Verb] = {}
 
 
@@ -163,4 +175,22 @@ _add(
     "Writes all episodes of the stores, in order, into a new one.",
     ("nudge store merge monday.zarr tuesday.zarr --out both.zarr",),
     _merge,
+)
+_add(
+    "push",
+    "sessions.store_archive",
+    "copy a store into an archive: S3 or what speaks like it, Google, Azure, a folder",
+    "Checks the store, then copies its files; what arrives is a zarr group that plain zarr reads there.\n"
+    "Keys and addresses come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,\n"
+    "AWS_ENDPOINT_URL (and AWS_ALLOW_HTTP=true where it is plain http); needs: pip install 'nudge-robot[archive]'",
+    ("nudge store push runs/peg/demos.zarr s3://lab/peg/demos.zarr",),
+    _push,
+)
+_add(
+    "pull",
+    "sessions.store_archive",
+    "get a store back from an archive",
+    "Copies all files, checks them, and only then puts the store in its place.",
+    ("nudge store pull s3://lab/peg/demos.zarr demos.zarr",),
+    _pull,
 )

@@ -12,7 +12,7 @@ from PIL import Image
 from synthetic_run import write_store
 
 from robot.errors import StoreError
-from robot.store import StoreReader
+from robot.store import StoreReader, info
 from sessions import cli
 from sessions.store_cli import find_stores, in_bytes
 
@@ -151,6 +151,18 @@ def test_what_cannot_be_is_one_sentence_and_changes_nothing(
     assert len(told) == 1
     assert re.search(sentence, told[0])
     assert contents(runs) == before
+
+
+def test_push_and_pull_by_url(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url, back = f"file://{tmp_path}/archive/demos.zarr", tmp_path / "back.zarr"
+    assert cli.main(["store", "push", str(runs / "a" / "demos.zarr"), url]) == 0
+    assert f"nudge store pull {url}" in capsys.readouterr().out
+    assert cli.main(["store", "pull", url, str(back)]) == 0
+    assert info(back)["steps"] == 12
+    assert cli.main(["store", "pull", f"{url}/none", str(tmp_path / "none.zarr")]) == 1
+    assert "cannot be reached: " in capsys.readouterr().err
+    assert cli.main(["store", "push", str(back), "nowhere"]) == 1
+    assert "An archive is named by its URL" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from robot.specs import ArraySpec, RobotSpec
-from robot.store import Episode, StoreSettings
+from robot.store import Episode, StoreSettings, StoreWriter
 from robot.types import Decision, FinalRecord, Label, Observation, Source, StepRecord, StepTiming
 
 PERIOD_NS = 100_000_000
@@ -87,6 +88,17 @@ def plain_episode(spec: RobotSpec, number: int, length: int, end: str) -> PlainE
     stamp_ns = (number * 10_000 + length + 1) * PERIOD_NS
     plain.final = FinalRecord(observation(spec, rng), stamp_ns, action(spec, rng), int(rng.integers(8)))
     return plain
+
+
+def write(path: Path, spec: RobotSpec, episodes: list[PlainEpisode]) -> None:
+    """Append whole episodes to the store at `path`."""
+    with StoreWriter.open(path, spec, {}, QUICK) as writer:
+        for plain in episodes:
+            writer.begin(plain.seed, plain.attributes)
+            for record in plain.steps:
+                writer.append(record)
+            assert plain.final is not None
+            writer.commit(plain.final)
 
 
 def cut(plain: PlainEpisode, length: int) -> PlainEpisode:

@@ -1,0 +1,136 @@
+"""A store in an archive: a copy of its files under the same names in any store that zarr can write to.
+
+What is archived is a zarr group like the one it came from, so that plain zarr reads it where it is. `zarr.json` of the
+group is written last and read first: an archive that was not finished is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+from zarr.abc.store import Store
+from zarr.core.buffer import default_buffer_prototype
+
+from robot.errors import StoreError
+from robot.store.check import check
+from robot.store.disk import disk_errors
+from robot.store.lock import locked
+from robot.store.tables import JOURNAL, Tables
+
+ROOT = "zarr.json"
+AT_ONCE = 8
+"""Files on their way at a time; one is at most some megabytes."""
+
+Seen = Callable[[int, int], None]
+"""Is told of every file that has arrived: how many there are by now, and in all."""
+
+
+def push(path: str | Path, archive: Store, seen: Seen = lambda done, total: None) -> int:
+    """Copy the store at `path` into an empty archive; returns the number of files.
+
+    Raises:
+        StoreError: no store, a damaged one, a writer at work or a dead session's journal; an archive is there.
+    """
+    path = Path(path)
+    tables, lock = locked(lambda: Tables.open(path))  # nothing may be committed meanwhile
+    try:
+        if (tables.root / JOURNAL).exists():
+            raise StoreError(f"A session of {path} died within an episode; first: nudge store repair {path}")
+        if problems := check(path):
+            raise StoreError(f"The store {path} is damaged and was not archived: {problems[0]}")
+        with disk_errors(path, "The archive was not finished."):
+            return asyncio.run(_push(tables.root, archive, seen))
+    finally:
+        lock.release()
+
+
+def pull(archive: Store, path: str | Path, seen: Seen = lambda done, total: None) -> int:
+    """Copy an archived store to `path`, check it, and put it there in one step; returns the number of files.
+
+    Raises:
+        StoreError: something is at `path`, there is no whole store in the archive, or what arrived is damaged.
+    """
+    path = Path(path)
+    if path.exists():
+        raise StoreError(f"{path} exists already; name another place.")
+    arriving = path.with_name(f"{path.name}.pulling-{os.getpid()}")
+    try:
+        with disk_errors(path, "Nothing was kept of the archive."):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            count = asyncio.run(_pull(archive, arriving, seen))
+            if problems := check(arriving):
+                raise StoreError(f"What arrived is damaged and was not kept: {problems[0]}")
+            if path.exists():
+                raise StoreError(f"{path} has appeared meanwhile; name another place.")
+            arriving.rename(path)
+            return count
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)
+
+
+def files_of(root: Path) -> list[str]:
+    """Return the names of a store's files below `root`, without what belongs to sessions; the group's own is last."""
+    names = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
+    session = str(PurePosixPath(JOURNAL).parent)
+    kept = sorted(name for name in names if not name.startswith(f"{session}/") or name == f"{session}/{ROOT}")
+    return [*(name for name in kept if name != ROOT), ROOT]
+
+
+async def _push(root: Path, archive: Store, seen: Seen) -> int:
+    if await archive.exists(ROOT):
+        raise StoreError("There is an archive at this place already; name another one.")
+    prototype = default_buffer_prototype()
+
+    async def send(name: str) -> None:
+        await archive.set(name, prototype.buffer.from_bytes((root / name).read_bytes()))
+
+    names = files_of(root)
+    await _each(names[:-1], send, lambda done: seen(done, len(names)))
+    await send(names[-1])
+    seen(len(names), len(names))
+    return len(names)
+
+
+async def _pull(archive: Store, root: Path, seen: Seen) -> int:
+    if not await archive.exists(ROOT):
+        raise StoreError("There is no whole store at this place; correct it, or push again what was cut off.")
+    names = [name async for name in archive.list()]
+    prototype = default_buffer_prototype()
+
+    async def fetch(name: str) -> None:
+        parts = PurePosixPath(name).parts
+        if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
+            raise StoreError(f"The archive holds {name!r}, which is no name of a store's file; nothing was kept.")
+        buffer = await archive.get(name, prototype)
+        if buffer is None:
+            raise StoreError(f"{name} went away while the archive was read; nothing was kept.")
+        place = root / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(buffer.to_bytes())
+
+    await _each(names, fetch, lambda done: seen(done, len(names)))
+    return len(names)
+
+
+async def _each(names: Iterable[str], work: Callable[[str], Awaitable[None]], seen: Callable[[int], None]) -> None:
+    """Do the work for all names, some at a time; the first that fails ends it."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    done = 0
+
+    async def one(name: str) -> None:
+        nonlocal done
+        async with gate:
+            await work(name)
+        done += 1
+        seen(done)
+
+    tasks = [asyncio.create_task(one(name)) for name in names]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
