@@ -22,7 +22,7 @@ from robot.errors import StoreError
 from robot.store.disk import OpenFolder
 from robot.store.schema import Field
 
-ZSTD_LEVEL = 1
+ZSTD_LEVEL = 3
 CHECKSUM_BYTES = 4
 SYNC_THREADS = 2
 """A journalling file system makes one flush of those that wait together. Many threads keep others of the process from
