@@ -25,7 +25,7 @@ default robot an image takes 1.7 kB, alone 2.8 kB (docs/decisions has codecs and
 most 15 frames that were there before."""
 
 IMAGE_SHARD = 32
-"""Chunks of images in a file: 512 images, about 1.3 MB of rendered ones, which an appended episode writes anew. A
+"""Chunks of images in a file: 512 images, about 0.9 MB of rendered ones, which an appended episode writes anew. A
 million steps of a camera are 2,000 files."""
 
 FINAL_SHARD = 256
