@@ -10,6 +10,7 @@ from sessions.verb import Verb
 
 EDITS = "sessions.store_edits"
 ENDS = ("success", "failure", "truncated", "aborted")
+FORMATS = ("lerobot", "robomimic", "dp-zarr", "mcap", "serl")
 SOURCES = ("human", "policy", "unknown")
 KEPT = "The store is made anew beside the old one, which stays as <name>.before-N until you delete it."
 
@@ -86,6 +87,27 @@ def _push(parser: argparse.ArgumentParser) -> None:
 def _pull(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", help="where it was pushed to")
     parser.add_argument("path", type=Path, help="where the store will be")
+
+
+def _import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, help="a dataset's folder, or a file")
+    parser.add_argument("--out", type=Path, metavar="PATH", required=True, help="the new store")
+    parser.add_argument("--format", choices=FORMATS, help="where it is not clear from the names")
+    about = "who commanded the steps, where the source does not say (default: unknown)"
+    parser.add_argument("--source", dest="commanded_by", choices=SOURCES, default="unknown", help=about)
+    parser.add_argument("--period", type=float, metavar="S", help="control period, where the source has no rate")
+    parser.add_argument("--name", default="", metavar="ROBOT/TASK", help="where the source's name is not to be taken")
+    about = "bags: which topic becomes which key; the executed action is called action. May be given often"
+    parser.add_argument("--topic", action="append", default=[], metavar="/TOPIC=KEY", help=about)
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    _one(parser)
+    parser.add_argument("--out", type=Path, metavar="PATH", required=True, help="where it will be")
+    parser.add_argument("--format", choices=FORMATS[:-1], required=True, help="which format")
+    about = "LeRobot: every pixel as it is, or smaller and with loss (default: exact)"
+    parser.add_argument("--images", choices=("exact", "video"), default="exact", help=about)
+    parser.add_argument("--task", default="", metavar="WORDS", help="LeRobot: the task in words")
 
 
 STORE_VERBS: dict[str, Verb] = {}
@@ -193,4 +215,24 @@ _add(
     "Copies all files, checks them, and only then puts the store in its place.",
     ("nudge store pull s3://lab/peg/demos.zarr demos.zarr",),
     _pull,
+)
+_add(
+    "import",
+    "sessions.store_exchange",
+    "make a store of a LeRobot, robomimic, diffusion-policy, MCAP or SERL log",
+    "Reads the whole source first to last and says what went where, what is missing and what was left out. Nothing is\n"
+    "invented, and nothing is there where it fails. Pickles (SERL) are read without running anything in them.",
+    (
+        "nudge store import demos.hdf5 --out runs/peg/demos.zarr --source human",
+        "nudge store import bag.mcap --out bag.zarr --period 0.1 --topic /joint_states=joints --topic /cmd=action",
+    ),
+    _import,
+)
+_add(
+    "export",
+    "sessions.store_exchange",
+    "write a store as LeRobot, robomimic, diffusion-policy zarr or an MCAP bag",
+    "Writes all episodes and says what went where, and what the format has no place for (docs/formats.md).",
+    ("nudge store export runs/peg/demos.zarr --format lerobot --out peg_lerobot",),
+    _export,
 )

@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 
 from benchmarks import measure
 from benchmarks.store import scenes
+from benchmarks.store.videos import Videos
 from robot.store import StoreReader, StoreSettings, StoreWriter, info
 from robot.store.replay_memory import Replay, ReplayConfig
 from sessions.progress import Progress
 
 BATCH, WINDOW = 256, 3
 TIMES_AS_FAST = 3.0
+TIMES_AS_FAST_LEROBOT = 10.0
+VIDEOS = "LeRobot's video layout, frames found and decoded by PyAV"
 
 
 class Chunked:
@@ -106,11 +109,14 @@ def sampling(folder: Path, episodes: int, rounds: int, noise: float) -> list[dic
     cold_ms = median_ms(replay.draw, 1)
     for _ in range(20 * episodes * scenes.STEPS // BATCH // 10):
         replay.draw()  # until all images are in memory
-    taken: dict[str, list[float]] = {"ours": [], "ends": [], "slices": [], "copy": []}
+    (folder / f"videos{suffix}").mkdir()
+    videos = Videos(folder / f"videos{suffix}", episodes, noise, WINDOW)
+    taken: dict[str, list[float]] = {"ours": [], "ends": [], "slices": [], "videos": [], "copy": []}
     calls: dict[str, Callable[[], object]] = {
         "ours": replay.draw,
         "ends": chunked.draw_ends,
         "slices": chunked.draw_slices,
+        "videos": lambda: videos.draw(BATCH),
         "copy": copy,
     }
     with Progress(f"sampling{suffix}", total=rounds) as progress:
@@ -118,15 +124,19 @@ def sampling(folder: Path, episodes: int, rounds: int, noise: float) -> list[dic
             for name, call in calls.items():
                 taken[name].append(median_ms(call, 1))
             progress.advance()
-    ours, ends, slices, copied = (float(np.median(taken[name])) for name in ("ours", "ends", "slices", "copy"))
+    ours, ends, slices, video, copied = (float(np.median(times)) for times in taken.values())
     theirs = min(ends, slices)
     stored = float(info(path)["bytes_per_step"])
     replay.close()
+    videos.close()
     n = rounds * BATCH
     note = f"{BATCH} windows of {WINDOW} steps, two 128x128 cameras: {4 * BATCH} images"
     return [
         measure.line("store", f"sample{suffix}_ms", ours, "ms", n, baseline=theirs, note=note),
         measure.line("store", f"sample_vs_dp_zarr{suffix}", theirs / ours, "x", n, at_least=TIMES_AS_FAST),
+        measure.line(
+            "store", f"sample_vs_lerobot{suffix}", video / ours, "x", n, at_least=TIMES_AS_FAST_LEROBOT, note=VIDEOS
+        ),
         measure.line(
             "store", f"sample_vs_copy{suffix}", ours / copied, "x", n, note=f"a raw copy takes {copied:.1f} ms"
         ),
