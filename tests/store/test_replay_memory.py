@@ -217,3 +217,12 @@ def test_an_episode_that_could_not_be_read_is_taken_in_later(tmp_path: Path) -> 
     (tmp_path / "away").rename(chunk)
     assert replay.refresh() == 2
     assert len(replay.memories["a"].pool("")) == 9
+
+
+def test_a_pool_whose_share_rounds_to_no_window_gives_none(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", model_of([(16, "success")]))
+    readers = {"a": StoreReader.open(tmp_path / "a.zarr")}
+    for priority in (0.0, 1.0):
+        replay = Replay(readers, {"a": 0.95, "a:success": 0.05}, success, ReplayConfig(batch=4, priority=priority))
+        replay.refresh()
+        assert replay.draw().pool.tolist() == [0] * 4
