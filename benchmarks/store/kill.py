@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 import random
 import select
-import shutil
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.store.compare import reader_differences
 from benchmarks.store.forks import Fork, forked, hog
+from benchmarks.store.judge import Verdicts
 from benchmarks.store.life import ACTS, Expected, live, teller
-from benchmarks.store.model import PlainEpisode
-from benchmarks.store.told import SPEC, merged
+from benchmarks.store.told import SPEC
 from benchmarks.store.watch import watch
-from robot.store import StoreReader, StoreWriter, check, repair
+from robot.store import StoreWriter
 
 LONGEST_WAIT_S = 60.0
 """For a writer to come to what it is to be killed in."""
@@ -30,22 +26,7 @@ LATE = 1.3
 """A kill falls up to so many times an act's usual length after its beginning."""
 
 
-@dataclass
-class Result:
-    """What a campaign came to; `hit` counts the acts that kills fell into ("" is between two)."""
-
-    points: int = 0
-    acknowledged: int = 0
-    lost: int = 0
-    wrong: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    half: list[str] = field(default_factory=list)
-    seen: int = 0
-    open_s: list[float] = field(default_factory=list)
-    hit: Counter[str] = field(default_factory=Counter)
-
-
-def run(points: int, seed: int, progress: Callable[[str], None]) -> Result:
+def run(points: int, seed: int, progress: Callable[[str], None]) -> Verdicts:
     """Kill a writer `points` times; `progress` is called after each with a note."""
     with TemporaryDirectory() as folder, ExitStack() as stack:
         path = Path(folder) / "a.zarr"
@@ -73,7 +54,9 @@ class _Campaign:
         self._expected = Expected()
         self._usual_s = dict.fromkeys(ACTS, FIRST_GUESS_S)
         self._torn = b""
-        self.result = Result()
+        self.result = Verdicts()
+        self.seen = 0
+        """Episodes that the reader has looked at."""
 
     def kill_once(self, wish: str) -> None:
         """Let a writer live until it is in the act that is wished, kill it, and look at what it left."""
@@ -88,15 +71,13 @@ class _Campaign:
             text += writer.rest()
         for line in text.decode().splitlines():
             self._expected.hear(line)
-        self.result.points += 1
-        self.result.hit[self._expected.doing.partition(" ")[0]] += 1
         self.result.acknowledged += self._expected.acknowledged - before
-        self._judge()
+        self.result.judge(self._path, self._expected)
 
     def take(self, text: bytes) -> None:
         """Take in what the reader has told."""
         *lines, self._torn = (self._torn + text).split(b"\n")
-        self.result.seen += lines.count(b"seen")
+        self.seen += lines.count(b"seen")
         self.result.half += [line.decode() for line in lines if line != b"seen"]
 
     def _until(self, writer: Fork, wish: str, times: int) -> bytes:
@@ -117,41 +98,6 @@ class _Campaign:
                 elif line.startswith(b"<" + wish.encode()):
                     self._usual_s[wish] += 0.2 * (now_s - started_s - self._usual_s[wish])
         return text
-
-    def _judge(self) -> None:
-        """Open, mend and compare the store; what is wrong goes into the result."""
-        point, doing = self.result.points, self._expected.doing
-        started_s = time.monotonic()
-        StoreReader.open(self._path).refresh()
-        repair(self._path)
-        reader = StoreReader.open(self._path)
-        self.result.open_s.append(time.monotonic() - started_s)
-        self.result.problems += [f"point {point}: {what}" for what in check(self._path)]
-        possible = self._expected.possible()
-        found = [reader_differences(reader, want) for want in possible]
-        least = min(range(len(found)), key=lambda i: len(found[i]))
-        if found[least]:
-            self.result.wrong.append(f"point {point} in {doing or 'nothing'}: {'; '.join(found[least][:3])}")
-            self.result.lost += _lacking(reader, possible)
-        self._check_merged(possible[0])
-        for left in self._path.parent.glob(f"{self._path.name}.b*"):  # before-, building-
-            shutil.rmtree(left)
-        self._expected.settle(possible[least])
-
-    def _check_merged(self, episodes: list[PlainEpisode]) -> None:
-        out = merged(self._path)
-        if out.exists():
-            # that of a merge alone; one that was being deleted is not judged
-            if self._expected.doing == "merge" and (wrong := reader_differences(StoreReader.open(out), episodes * 2)):
-                self.result.wrong.append(f"point {self.result.points}: merged: {'; '.join(wrong[:3])}")
-            shutil.rmtree(out)
-
-
-def _lacking(reader: StoreReader, possible: list[list[PlainEpisode]]) -> int:
-    """Return how many steps are not there that should be, by the most lenient view."""
-    there = Counter(int(stamp) for index in range(len(reader)) for stamp in reader.episode(index).stamp_ns)
-    wanted = [Counter(step.stamp_ns for episode in want for step in episode.steps) for want in possible]
-    return min(sum((want - there).values()) for want in wanted)
 
 
 def _is_ready(descriptor: int, timeout_s: float) -> bool:

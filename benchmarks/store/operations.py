@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.store import plain_steps
-from benchmarks.store.model import ENDS, PlainEpisode, relabelled, trimmed
+from benchmarks.store.edits import PLACES, drop_some, mend, merge_all, relabel_some, trim_one
+from benchmarks.store.model import ENDS, PlainEpisode
 from benchmarks.store.world import (
     QUICK,
     SPEC,
@@ -22,8 +23,8 @@ from benchmarks.store.world import (
     forget_records,
     overwrite,
 )
-from robot.store import StoreWriter, repair
-from robot.store.edit import drop, merge, relabel, trim
+from robot.store import StoreWriter
+from robot.store.edit import drop
 from robot.store.journal import _HEADER, _RECORD
 from robot.store.replay_memory import ReplayConfig
 from robot.store.schema import Schema
@@ -31,8 +32,6 @@ from robot.store.tables import JOURNAL
 from robot.types import Source
 
 RECORD = _RECORD.size + Schema(SPEC).row().itemsize
-PLACES = 4
-"""Stores of a sequence at most."""
 
 
 class Op(NamedTuple):
@@ -122,8 +121,10 @@ def fill_disk(world: World, a: int, b: int, c: int) -> None:
     """Let the disk be full for one append or one commit."""
     _running(world)
     writer, place = world.writer(), world.here
-    size = (place.path / JOURNAL).stat().st_size
     assert place.running is not None
+    content = (place.path / JOURNAL).read_bytes()
+    records = len(place.running.steps) + (place.running.final is not None)
+    size = _header_size(content) + records * RECORD  # an append that failed may have left bytes after these
     if not place.running.end:
         with file_size_limit(size + a % RECORD):
             expect_refused(lambda: writer.append(plain_steps.step(SPEC, world.number())), "No room is left")
@@ -150,7 +151,7 @@ def crash(world: World, a: int, b: int, c: int) -> None:
         return
     path = place.path / JOURNAL
     content = path.read_bytes()
-    start = _HEADER.size + _HEADER.unpack_from(content)[1]
+    start = _header_size(content)
     records = len(place.running.steps) + (place.running.final is not None)
     whole = start + records * RECORD
     how = b % 5
@@ -166,70 +167,6 @@ def crash(world: World, a: int, b: int, c: int) -> None:
         forget_records(place, (at - start) // RECORD)
     elif how == 4:  # blocks that were given to the file and never written
         overwrite(path, whole, bytes(RECORD * (1 + a % 2)))
-
-
-def mend(world: World, a: int, b: int, c: int) -> None:
-    place = world.here
-    if place.writer is not None:
-        expect_refused(lambda: repair(place.path), "one writer at a time")
-        return
-    left = place.running
-    done = repair(place.path)
-    world.settle(done.episode is not None)
-    expect(done.steps == (len(left.steps) if left else 0), f"repaired {done.steps} steps")
-
-
-def drop_some(world: World, a: int, b: int, c: int) -> None:
-    if c % 2:
-        world.close()
-        _mended(world)
-    kept = list(world.here.episodes)
-    chosen = {a % (len(kept) + 1), *([b % len(kept)] if kept else [])}
-    if max(chosen) >= len(kept):
-        out = world.folder / "refused.zarr"
-        expect_refused(lambda: drop(world.here.path, chosen, out), "there is no")
-        expect(not out.exists(), "half a store was left")
-        return
-    changed = [one for index, one in enumerate(kept) if index not in chosen]
-    _edit(world, c, lambda path, out: drop(path, chosen, out), changed)
-
-
-def trim_one(world: World, a: int, b: int, c: int) -> None:
-    world.close()
-    _mended(world)
-    kept = list(world.here.episodes)
-    if not kept:
-        return
-    index = a % len(kept)
-    length = len(kept[index].steps)
-    start = b % length
-    stop = start + 1 + c % (length - start)
-    changed = [*kept[:index], trimmed(kept[index], start, stop), *kept[index + 1 :]]
-    _edit(world, a + b + c, lambda path, out: trim(path, index, start, stop, out), changed)
-
-
-def relabel_some(world: World, a: int, b: int, c: int) -> None:
-    kept = list(world.here.episodes)
-    if not kept:
-        return
-    ends = {a % len(kept): ENDS[b % 4], c % len(kept): ENDS[(a + c) % 4]}
-    changed = [relabelled(one, ends[index]) if index in ends else one for index, one in enumerate(kept)]
-    _edit(world, b + c, lambda path, out: relabel(path, ends, out), changed)
-
-
-def merge_all(world: World, a: int, b: int, c: int) -> None:
-    """Merge two stores, which may have writers at work, into a new one, and go on there."""
-    if len(world.places) >= PLACES:
-        return
-    sources = [world.places[a % len(world.places)], world.places[b % len(world.places)]]
-    out = world.new_path()
-    merge([place.path for place in sources], out)
-    shared = {k: v for k, v in sources[0].attributes.items() if sources[1].attributes.get(k) == v}
-    episodes = []
-    for place in sources:
-        own = {k: v for k, v in place.attributes.items() if k not in shared}
-        episodes += [replace(one, attributes={**own, **one.attributes}) for one in place.episodes]
-    world.here = world.add(Place(out, episodes, attributes=shared))
 
 
 def elsewhere(world: World, a: int, b: int, c: int) -> None:
@@ -311,6 +248,10 @@ def chosen(rng: np.random.Generator, count: int) -> list[Op]:
     return [Op(str(name), *map(int, row)) for name, row in zip(names, numbers, strict=True)]
 
 
+def _header_size(content: bytes) -> int:
+    return _HEADER.size + int(_HEADER.unpack_from(content)[1])
+
+
 def _running(world: World) -> None:
     world.writer()
     if world.here.running is None:
@@ -326,25 +267,3 @@ def _append(world: World, end: str) -> None:
         return
     writer.append(record)
     place.running = replace(place.running, steps=[*place.running.steps, record], end=end)
-
-
-def _mended(world: World) -> None:
-    """Make a store whole that has a dead session's journal; without its writer."""
-    if world.here.writer is None and world.here.running is not None:
-        mend(world, 0, 0, 0)
-
-
-def _edit(world: World, how: int, change: Callable[..., object], changed: list[PlainEpisode]) -> None:
-    """Edit in place (which needs a store that is whole), or to another place where there is room."""
-    place = world.here
-    if how % 3 == 0 and len(world.places) < PLACES:
-        out = world.new_path()
-        change(place.path, out)
-        world.here = world.add(Place(out, changed, attributes=place.attributes))
-        return
-    world.close()
-    if place.running is not None:
-        expect_refused(lambda: change(place.path, None), "died within an episode")
-        return
-    change(place.path, None)
-    place.episodes = changed
