@@ -1,4 +1,7 @@
-"""What the store costs the control loop and the disk: append, commit, reading, and the choice of image codec.
+"""What the store costs the control loop and the disk, and whether it loses or mixes up anything.
+
+The costs are those of append, commit, reading, and of image codecs. The losses are looked for by random sequences
+against plain lists, deaths, full disks and spoilt journals.
 
 Images are smooth and move slowly, like rendered ones; a real camera's noise does not compress.
 """
@@ -15,6 +18,7 @@ from numcodecs.blosc import Blosc
 from numcodecs.zstd import Zstd
 
 from benchmarks import measure
+from benchmarks.store import crash
 from robot.observe import observation_spec
 from robot.specs import RobotSpec
 from robot.store import StoreReader, StoreWriter, info
@@ -115,10 +119,12 @@ def bench_codecs() -> None:
 
 
 def main() -> None:
-    episodes = 20 if measure.quick(__doc__) else 100
+    is_quick = measure.quick(__doc__)
+    episodes = 20 if is_quick else 100
     with TemporaryDirectory() as folder:
         bench_store(Path(folder) / "bench.zarr", episodes)
     bench_codecs()
+    measure.campaign("store", crash.parts(is_quick), is_quick)
 
 
 if __name__ == "__main__":

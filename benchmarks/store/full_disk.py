@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -115,7 +114,7 @@ def main(folder: str, points: str, seed: str) -> None:
     rng, disk = random.Random(int(seed)), Path(folder)
     for number in range(int(points)):
         verdicts = fill_once(disk, rng, ACTS[number % len(ACTS)])
-        sys.stdout.write(json.dumps(asdict(verdicts)) + "\n")
+        sys.stdout.write(json.dumps(vars(verdicts)) + "\n")
         sys.stdout.flush()
         for left in disk.iterdir():
             if left.is_dir():

@@ -25,6 +25,8 @@ class Verdicts:
     wrong: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     half: list[str] = field(default_factory=list)
+    seen: int = 0
+    """Episodes that a reader beside it has looked at."""
     open_s: list[float] = field(default_factory=list)
     hit: Counter[str] = field(default_factory=Counter)
 

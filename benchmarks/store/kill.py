@@ -55,8 +55,6 @@ class _Campaign:
         self._usual_s = dict.fromkeys(ACTS, FIRST_GUESS_S)
         self._torn = b""
         self.result = Verdicts()
-        self.seen = 0
-        """Episodes that the reader has looked at."""
 
     def kill_once(self, wish: str) -> None:
         """Let a writer live until it is in the act that is wished, kill it, and look at what it left."""
@@ -77,7 +75,7 @@ class _Campaign:
     def take(self, text: bytes) -> None:
         """Take in what the reader has told."""
         *lines, self._torn = (self._torn + text).split(b"\n")
-        self.seen += lines.count(b"seen")
+        self.result.seen += lines.count(b"seen")
         self.result.half += [line.decode() for line in lines if line != b"seen"]
 
     def _until(self, writer: Fork, wish: str, times: int) -> bytes:

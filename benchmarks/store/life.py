@@ -61,7 +61,8 @@ def live(path: Path, first: int, wish: str, seed: int, tell: Callable[[str], Non
             kind = "drop" if crowded else wish
             writer.close()
             act(kind, partial(edit, path, kind))
-            shutil.rmtree(merged(path), ignore_errors=True)
+            for old in (merged(path), *path.parent.glob(f"{path.name}.before-*")):
+                shutil.rmtree(old, ignore_errors=True)
             writer = opened()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -62,8 +61,6 @@ def edit(path: Path, kind: str) -> None:
         trim(path, *_trim(lengths))
     else:
         merge([path, path], merged(path))
-    for old in path.parent.glob(f"{path.name}.before-*"):
-        shutil.rmtree(old)
 
 
 def edited(episodes: list[PlainEpisode], kind: str) -> list[PlainEpisode]:
