@@ -28,7 +28,8 @@ from robot.store import StoreSettings, StoreWriter
 ACTS = ("commit", "begin", "open", *EDITS)
 BEFORE, RUNNING = 3, 4 * STRIDE
 """Episodes that are there, and the number of the one that is running."""
-CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link"}
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link"}
+"""Folders that are made are left out: the zarr library makes them in threads, so that their number varies."""
 CALLS = {"renameat2", "syncfs"}
 LAST = 12
 """Operations at an act's end that are always cut at."""
@@ -140,8 +141,7 @@ def _cut(path: Path, act: str, at: int, is_killed: bool, expected: Expected, ver
 
     with forked(work) as fork:
         said, status = fork.rest().decode(), fork.wait()
-    # the number of operations varies a little: an act may be done before it comes to this one
-    if status != (-signal.SIGKILL if is_killed and not said else 0):
+    if status != (-signal.SIGKILL if is_killed else 0):
         verdicts.wrong.append(f"{act} cut at {at}: ended with {status}, said {said!r}")
     if said and act in ("commit", "open", *EDITS):
         expected.hear(f"<{act}")

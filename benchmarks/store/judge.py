@@ -12,6 +12,7 @@ from benchmarks.store.compare import reader_differences
 from benchmarks.store.life import Expected
 from benchmarks.store.model import PlainEpisode
 from benchmarks.store.told import EDITS, edited, merged, told
+from robot.errors import NudgeError
 from robot.store import StoreReader, check, repair
 
 
@@ -28,6 +29,8 @@ class Verdicts:
     seen: int = 0
     """Episodes that a reader beside it has looked at."""
     open_s: list[float] = field(default_factory=list)
+    read_s: list[float] = field(default_factory=list)
+    """Opening with the repair, and without it."""
     hit: Counter[str] = field(default_factory=Counter)
 
     def judge(self, path: Path, expected: Expected) -> None:
@@ -35,6 +38,13 @@ class Verdicts:
         self.points += 1
         name = f"point {self.points} in {expected.doing or 'nothing'}"
         self.hit[expected.doing.partition(" ")[0]] += 1
+        try:
+            self._judge(path, expected, name)
+        except NudgeError as error:
+            self.wrong.append(f"{name}: {error}")
+            self.lost += min(sum(len(one.steps) for one in want) for want in expected.possible())
+
+    def _judge(self, path: Path, expected: Expected, name: str) -> None:
         started_s = time.monotonic()
         early = StoreReader.open(path)
         opened_s = time.monotonic() - started_s
@@ -43,6 +53,7 @@ class Verdicts:
         started_s = time.monotonic()
         repair(path)
         reader = StoreReader.open(path)
+        self.read_s.append(opened_s)
         self.open_s.append(opened_s + time.monotonic() - started_s)
         self.problems += [f"{name}: {what}" for what in check(path)]
         possible = expected.possible()

@@ -115,6 +115,9 @@ def _read(path: Path, how: _How, whole: _Whole, at: int, rng: random.Random, res
         if want is not None or good == len(spoilt):
             result.wrong.append(f"{name}: {error}")
         return
+    except Exception as error:  # noqa: BLE001 - whatever else it raises is a finding
+        result.wrong.append(f"{name}: {type(error).__name__}: {error}")
+        return
     if want is None:
         if found.header is not None or good < len(spoilt):
             result.wrong.append(f"{name}: a spoilt header was taken")

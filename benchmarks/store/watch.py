@@ -17,8 +17,9 @@ def watch(path: Path, is_over: Callable[[], bool], tell: Callable[[str], None]) 
     An edit puts another store in the place of the one that is read; it is then read to its end, and the new one opened.
     """
     while not is_over():
+        node = os.stat(path).st_ino
         try:
-            node, reader = os.stat(path).st_ino, StoreReader.open(path)
+            reader = StoreReader.open(path)
             seen = 0
             while not is_over():
                 is_there = os.stat(path).st_ino == node
@@ -30,4 +31,5 @@ def watch(path: Path, is_over: Callable[[], bool], tell: Callable[[str], None]) 
                 if not is_there:
                     break
         except (NudgeError, OSError, KeyError, ValueError) as error:
-            tell(f"{type(error).__name__}: {error}")
+            if os.stat(path).st_ino == node:  # else it was replaced, and its writer has deleted it since
+                tell(f"{type(error).__name__}: {error}")

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from benchmarks.store import cut, full_disk, kill, torn
+from robot.store import builder, chunks, journal
 
 SEED = 5
 
@@ -49,3 +57,41 @@ def test_a_spoilt_journal_is_mended_to_its_last_whole_record() -> None:
     result = torn.run(8, SEED, quiet, is_sampled=True)
     assert result.wrong == []
     assert (result.mended, result.read > 300) == (8, True)
+
+
+def without_last_step(good: Callable[..., Any]) -> Callable[..., Any]:
+    def read(*args: Any) -> Any:
+        content = good(*args)
+        return replace(content, steps=content.steps[:-1])
+
+    return read
+
+
+def put_in_place(one: Path, other: Path) -> None:
+    """Move the old store away first, so that for a moment there is none."""
+    other.rename(other.with_name("away"))
+    one.rename(other)
+
+
+def test_a_commit_point_before_what_it_commits_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = chunks.Batch.publish
+    monkeypatch.setattr(chunks.Batch, "publish", lambda self: (self._staged.reverse(), good(self)))
+    assert cut.run(3, SEED, quiet, acts=("commit",)).half != []
+
+
+def test_a_repair_that_loses_a_step_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    mending = importlib.import_module("robot.store.repair")  # the package names its function so, too
+    monkeypatch.setattr(mending, "read_journal", without_last_step(journal.read_journal))
+    result = kill.run(3, SEED, quiet)
+    assert result.wrong != []
+    assert result.lost > 0
+
+
+def test_an_edit_that_leaves_a_moment_without_a_store_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "_exchange", put_in_place)
+    assert cut.run(6, SEED, quiet, acts=("drop",)).wrong != []
+
+
+def test_checksums_that_nobody_looks_at_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "zlib", SimpleNamespace(crc32=lambda *args: 0))
+    assert torn.run(0, SEED, quiet, is_sampled=True).wrong != []
