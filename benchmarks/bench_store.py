@@ -1,4 +1,7 @@
-"""What the store costs the control loop, how fast it is sampled beside what people use, and how large it may be."""
+"""What the store costs the control loop, how fast it is sampled, how large it may be, and whether it loses anything.
+
+The losses are looked for by random sequences of operations against plain lists, by deaths, full disks and spoilt journals.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import measure
-from benchmarks.store import append, sampling, scale, scenes
+from benchmarks.store import append, crash, sampling, scale, scenes
 
 
 def main() -> None:
@@ -23,7 +26,7 @@ def main() -> None:
             "large": lambda: scale.trains(folder, 2_000 if is_quick else 100_000),
             "million": lambda: scale.opens(folder, 20_000 if is_quick else scale.MILLION),
         }
-        measure.campaign("store", parts, is_quick)
+        measure.campaign("store", {**parts, **crash.parts(is_quick)}, is_quick)
 
 
 if __name__ == "__main__":

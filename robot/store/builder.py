@@ -87,14 +87,19 @@ class StoreBuilder:
         """
         building = self._tables.path
         with disk_errors(self._path, "The store was not made; what was there is untouched."):
-            os.sync()
+            _sync_disk_of(self._tables.root)
             if old is None:
                 if self._path.exists():
                     raise StoreError(f"{self._path} has appeared meanwhile; name another place.")
                 building.rename(self._path)
                 return
-            _exchange(building, self._path)
+            # Named for good first: the old store must never have a name whose folders are deleted.
             building.rename(old)
+            try:
+                _exchange(old, self._path)
+            except (OSError, StoreError):
+                old.rename(building)
+                raise
 
     def __enter__(self) -> StoreBuilder:
         return self
@@ -105,10 +110,24 @@ class StoreBuilder:
         shutil.rmtree(self._tables.path, ignore_errors=True)  # gone where it was finished
 
 
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _sync_disk_of(folder: Path) -> None:
+    """Flush the file system of `folder`, and no other; says where it could not (sync(2) does not)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if _libc().syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
+
+
 def _exchange(one: Path, other: Path) -> None:
     """Exchange two folders in one step, so that there is a whole store at either path at any moment."""
-    libc: Any = ctypes.CDLL(None, use_errno=True)
-    done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    done = _libc().renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
     if done != 0:
         number = ctypes.get_errno()
         if number not in (errno.EINVAL, errno.ENOSYS):

@@ -109,9 +109,9 @@ class JournalWriter:
             self._descriptor = -1
 
     def remove(self) -> None:
-        """Close and delete the file."""
-        self.close()
+        """Delete the file and close it; where it cannot be deleted it stays open, and this may be tried again."""
         self._path.unlink(missing_ok=True)
+        self.close()
 
     def _write(self, content: bytes | memoryview) -> None:
         # At a stated place, and the length moves last: neither a full disk nor Ctrl-C leaves bytes in between.

@@ -34,10 +34,11 @@ class Memory:
 
     def refresh(self) -> int:
         """Take in new episodes; returns how many."""
-        before, self._taken = self._taken, self._reader.refresh()
-        for index in range(before, self._taken):
-            self._add(self._reader.episode(index))
-        return self._taken - before
+        before, there = self._taken, self._reader.refresh()
+        while self._taken < there:  # counted one by one: an episode that cannot be read now is asked for again
+            self._add(self._reader.episode(self._taken))
+            self._taken += 1
+        return there - before
 
     def pool(self, name: str) -> NDArray[np.int64]:
         """Return the rows of "" (all transitions), "human" (a person's) or "success" (of episodes that succeeded)."""
@@ -93,7 +94,9 @@ class Memory:
         )
         columns["episode"] = np.full(length + 1, episode.index, np.int64)
         columns["step"] = np.arange(length + 1)
-        start = self.rows.add(columns, self._label(episode)[:length], not episode.is_terminated)
+        # where nobody saw what followed, the last row is the observation before the terminal step: its value goes on
+        continues = not (episode.is_terminated and has_final)
+        start = self.rows.add(columns, self._label(episode)[:length], continues)
         self._kept.append(episode.index)
         new = np.arange(start, start + length)
         self._pools[""].append(new)

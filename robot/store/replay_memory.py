@@ -119,7 +119,7 @@ class Replay:
             StoreError: there is no transition yet.
         """
         names = list(self._shares)
-        parts = [self._part(name, names.index(name), count) for name, count in self.counts().items()]
+        parts = [self._part(name, names.index(name), count) for name, count in self.counts().items() if count]
         return Sample(*(_joined(column) for column in zip(*parts, strict=True)))
 
     def prioritise(self, sample: Sample, errors: NDArray[np.floating[Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +193,36 @@ def test_priorities_draw_in_proportion_and_weights_undo_them(tmp_path: Path) -> 
     uniform = Replay({"a": StoreReader.open(tmp_path / "a.zarr")}, {"a": 1.0}, success)
     with pytest.raises(ConfigError, match=r"replay\.priority is 0"):
         uniform.prioritise(sample, sample.weight)
+
+
+def test_before_a_terminal_step_whose_outcome_nobody_saw_values_go_on(tmp_path: Path) -> None:
+    died = replace(plain_episode(SPEC, 0, 5, "success"), final=None)
+    write(tmp_path / "a.zarr", [died])
+    reader = StoreReader.open(tmp_path / "a.zarr")
+    replay = Replay({"a": reader}, {"a": 1.0}, success, ReplayConfig(batch=64, n_step=3, gamma=0.9))
+    replay.refresh()
+    sample = replay.draw()
+    assert set(sample.step.tolist()) == {0, 1, 2, 3}
+    np.testing.assert_allclose(sample.discount, 0.9 ** np.minimum(3, 4 - sample.step), rtol=1e-6)
+
+
+def test_an_episode_that_could_not_be_read_is_taken_in_later(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", model_of([(5, "success"), (4, "failure")]))
+    reader = StoreReader.open(tmp_path / "a.zarr")
+    replay = Replay({"a": reader}, {"a": 1.0}, success, ReplayConfig(batch=8))
+    chunk = tmp_path / "a.zarr/data/action/c.0.0"
+    chunk.rename(tmp_path / "away")
+    with pytest.raises(StoreError, match="missing"):
+        replay.refresh()
+    (tmp_path / "away").rename(chunk)
+    assert replay.refresh() == 2
+    assert len(replay.memories["a"].pool("")) == 9
+
+
+def test_a_pool_whose_share_rounds_to_no_window_gives_none(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", model_of([(16, "success")]))
+    readers = {"a": StoreReader.open(tmp_path / "a.zarr")}
+    for priority in (0.0, 1.0):
+        replay = Replay(readers, {"a": 0.95, "a:success": 0.05}, success, ReplayConfig(batch=4, priority=priority))
+        replay.refresh()
+        assert replay.draw().pool.tolist() == [0] * 4

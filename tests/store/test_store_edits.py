@@ -10,7 +10,9 @@ from store_samples import QUICK, PlainEpisode, assert_same, plain_episode, robot
 
 from robot.errors import StoreError
 from robot.store import StoreReader, StoreWriter, check
-from robot.store.edit import drop, merge, relabel, trim
+from robot.store.builder import StoreBuilder
+from robot.store.edit import drop, merge, read_whole, relabel, trim
+from robot.store.tables import Tables
 from robot.types import FinalRecord
 
 SPEC = robot()
@@ -136,3 +138,14 @@ def test_whoever_has_a_store_open_goes_on_reading_what_it_was(tmp_path: Path) ->
         assert_same(SPEC, reader.episode(index), plain)
     assert reader.refresh() == 3
     assert_holds(tmp_path / "a.zarr", model[1:])
+
+
+def test_an_old_store_that_cannot_be_put_aside_stays_where_it_is(tmp_path: Path) -> None:
+    model = store(tmp_path / "a.zarr")
+    whole = read_whole(Tables.open(tmp_path / "a.zarr"), 0)
+    with StoreBuilder.open(tmp_path / "a.zarr", SPEC, {}, is_replacing=True) as builder:
+        builder.add(whole.seed, whole.attributes, whole.steps, whole.final)
+        with pytest.raises(StoreError, match="what was there is untouched"):
+            builder.finish(tmp_path / "missing" / "a.zarr.before-1")
+    assert_holds(tmp_path / "a.zarr", model)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
