@@ -101,6 +101,7 @@ class Rows:
         self._file: Any = None
         self._group: tuple[int, tuple[str, ...], Any] = (-1, (), None)
         self._parquet, self._arrow = library("pyarrow.parquet"), library("pyarrow")
+        self._compute = library("pyarrow.compute")
 
     def episode(self, place: Place, names: list[str], features: dict[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the columns `names` (T, ...) of an episode.
@@ -170,7 +171,10 @@ class Rows:
             return _pictures(array, feature.shape, where)
         depth = 0
         while self._arrow.types.is_nested(array.type) and hasattr(array, "flatten"):
-            require(array.null_count == 0 and depth < 6, f"{where} has rows without a value, or is nested too deeply.")
+            wanted = feature.shape[depth] if depth < len(feature.shape) else 1
+            lengths = np.asarray(self._compute.list_value_length(array))
+            require(array.null_count == 0, f"{where} has rows without a value; mend or drop the episode.")
+            require(depth < 6 and bool(np.all(lengths == wanted)), f"{where} must have {wanted} values each.")
             array, depth = array.flatten(), depth + 1
         values: NDArray[Any] = np.asarray(array.to_numpy(zero_copy_only=False))
         require(values.dtype.kind in "fiub", f"{where} must be {feature.dtype}; found {values.dtype}.")

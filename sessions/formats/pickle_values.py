@@ -20,7 +20,7 @@ from robot.errors import StoreError
 from sessions.formats.guard import require
 
 MAX_BYTES = 4 << 30
-MAX_OPERATIONS = 50_000_000
+MAX_OPERATIONS = 20_000_000
 MAX_DIMENSIONS = 8
 _MARK = object()
 _TYPE = re.compile(r"[<>|=]?(b1|\?|[iu][1248]|f[248])")
@@ -33,6 +33,7 @@ _NAMES = {
     "buffer": re.compile(_MODULES + r"\.numeric\._frombuffer"),
     "dict": re.compile(r"collections\.OrderedDict"),
     "bytes": re.compile(r"_codecs\.encode"),
+    "empty": re.compile(r"(__builtin__|builtins)\.bytes"),
 }
 
 
@@ -229,11 +230,13 @@ class _Machine:
             case "rebuild", (_Name("class"), *_):
                 self._stack.append(ArrayValue())
             case "scalar", (_Type() as kind, bytes(data)):
-                self._stack.append(self.array(kind, (), data, False).value)
+                self._stack.append(self.array(kind, (), data, False))
             case "buffer", (bytes() | bytearray() as data, _Type() as kind, tuple(shape), str(order)):
                 self._stack.append(self.array(kind, shape, data, order == "F"))
             case "dict", ():
                 self._stack.append({})
+            case "empty", ():
+                self._stack.append(b"")
             case "bytes", (str(text), "latin1"):
                 self._stack.append(text.encode("latin1"))
             case _:

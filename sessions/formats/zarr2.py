@@ -175,6 +175,8 @@ def _unpack(packed: bytes, compressor: dict[str, Any] | None, size: int, where: 
         at = _LENGTHS[kind]
         stated = int.from_bytes(packed[at : at + 4], "little")
         require(stated == size, f"{where} must unpack to {size} bytes; it says {stated}.")
+        is_whole = kind != "blosc" or int.from_bytes(packed[12:16], "little") == len(packed)
+        require(is_whole, f"{where} is not as long as it says.")
         data = ensure_bytes(numcodecs.get_codec({"id": kind}).decode(packed))
     elif kind in ("zlib", "gzip"):
         stream = zlib.decompressobj(wbits=47)
