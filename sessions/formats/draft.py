@@ -73,7 +73,7 @@ class Plan:
         require(self.episodes <= MAX_EPISODES, f"It has {self.episodes} episodes; at most {MAX_EPISODES} are read.")
 
 
-def absent(spec: RobotSpec, commanded_by: Source) -> dict[str, Any]:
+def absent(commanded_by: Source) -> dict[str, Any]:
     """Return, by name of a step's array, the value that says "not known"."""
     return {
         "requested": np.nan,
@@ -102,7 +102,7 @@ def add(builder: StoreBuilder, spec: RobotSpec, draft: Draft, commanded_by: Sour
     require_size(draft.name, length * builder.row.itemsize, MAX_EPISODE_BYTES)
     steps = np.zeros(length, builder.row)
     fields = Schema(spec).data
-    for name, value in absent(spec, commanded_by).items():
+    for name, value in absent(commanded_by).items():
         steps[name] = value
     for name, values in draft.columns.items():
         steps[name] = checked(f"{name} of {draft.name}", values, fields[name].array, length, name == "reward")

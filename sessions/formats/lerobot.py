@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from robot.errors import StoreError
 from robot.specs import ArraySpec, RobotSpec
-from sessions.formats.draft import Draft, Plan
+from robot.types import Source
+from sessions.formats.draft import Draft, Plan, absent
 from sessions.formats.ends import Endings
 from sessions.formats.guard import MAX_SIDE, inside, read_json, require
 from sessions.formats.keys import Names
-from sessions.formats.lerobot_carry import FILE, own_plan
+from sessions.formats.lerobot_carry import EXTRA, FILE, own_plan
 from sessions.formats.lerobot_tables import Episodes, Rows
 from sessions.formats.lerobot_video import frames
 from sessions.formats.options import ImportOptions
@@ -29,6 +30,10 @@ INDEX = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 
 ENDING = ("next.reward", "next.done", "next.success")
 CONVERT = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=..."
+EXTRAS = tuple(name for name in absent(Source.UNKNOWN) if name not in ("reward", "stream_stamps_ns"))
+"""Arrays of a step that an export of nudge adds and that have the same shape in any store."""
+
+STREAMS = EXTRA + "stream_stamps_ns"
 _TYPES = re.compile(r"bool|float(32|64)|u?int(8|16|32|64)")
 
 
@@ -99,7 +104,9 @@ class _Dataset:
         every = {str(name): Feature(str(name), raw, path) for name, raw in info["features"].items()}
         require("action" in every, f"{path} has no feature 'action'; it has {', '.join(every)}.")
         self._all = every
-        inner = {n: f for n, f in every.items() if n not in (*INDEX, *ENDING, "action")}
+        # of an export of nudge that another tool has changed since, so that FILE is gone
+        self._extras = {EXTRA + n: n for n in EXTRAS if EXTRA + n in every}
+        inner = {n: f for n, f in every.items() if n not in (*INDEX, *ENDING, *self._extras, STREAMS, "action")}
         names = Names()
         self._keys = {
             n: names.give(re.sub(r"^observation\.(images?\.)?", "", n), f.is_picture)
@@ -107,6 +114,7 @@ class _Dataset:
             if f.is_read
         }
         self._unread = [f"{n} ({f.dtype})" for n, f in inner.items() if not f.is_read]
+        self._unread += [f"{STREAMS} (their order is not known any more)"] * (STREAMS in every)
 
     def plan(self) -> Plan:
         action = self._all["action"]
@@ -125,6 +133,7 @@ class _Dataset:
         ]
         remark = "" if action.dtype == "float32" else f"{action.dtype} rounded to float32"
         mapped.append(Mapped("action", "action", f"float32[{size}]", remark))
+        mapped += [Mapped(n, name, "") for n, name in self._extras.items()]
         mapped += [Mapped("next.reward", "reward", "float32[]")] * ("next.reward" in self._all)
         missing = ["stamps (timestamps of the format are nominal)", "requested actions", "who commanded", "seeds"]
         missing += ["what followed each last step", "units and frames"]
@@ -138,9 +147,12 @@ class _Dataset:
     def _read(self, index: int, endings: Endings) -> Draft:
         episode = self._episodes[index]
         where = f"episode {index} of {self._path}"
-        wanted = [n for n in (*self._keys, "action", *ENDING) if n in self._all and not self._all[n].is_video]
+        wanted = [
+            n for n in (*self._keys, *self._extras, "action", *ENDING) if n in self._all and not self._all[n].is_video
+        ]
         table = self._rows.episode(episode, wanted, {n: self._all[n] for n in wanted})
         columns = {key: table[n] for n, key in self._keys.items() if not self._all[n].is_video}
+        columns |= {name: table[n] for n, name in self._extras.items()}
         length = episode.length
         columns["action"] = table["action"].reshape(length, -1)
         if "next.reward" in table:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from robot.specs import ArraySpec, RobotSpec
+from robot.store import Episode, StoreReader
 from robot.store.builder import StoreBuilder
 from robot.store.edit import ENDS, read_whole
 from robot.store.schema import NO_STAMP, Schema
@@ -93,6 +94,11 @@ def assert_same_store(one: Path, other: Path, but: tuple[str, ...] = ()) -> None
             for name in (*a.schema.final,):
                 if name not in but:
                     assert left.final[name].tobytes() == right.final[name].tobytes(), name
+
+
+def episodes_of(store: Path) -> list[Episode]:
+    reader = StoreReader.open(store)
+    return [reader.episode(index) for index in range(len(reader))]
 
 
 def nothing_left(folder: Path, *known: str) -> bool:

@@ -12,24 +12,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import zarr
-from format_samples import make, robot
+from format_samples import episodes_of, make, robot
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from PIL import Image
 
-from robot.store import StoreReader
-from robot.store.episode import Episode
 from sessions.formats import ExportOptions, export_store
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("store") / "a.zarr", robot())
-
-
-def _episodes(store: Path) -> list[Episode]:
-    reader = StoreReader.open(store)
-    return [reader.episode(index) for index in range(len(reader))]
 
 
 def test_robomimic_reads_as_its_documentation_says(store: Path, tmp_path: Path) -> None:
@@ -39,7 +32,7 @@ def test_robomimic_reads_as_its_documentation_says(store: Path, tmp_path: Path) 
         assert data.attrs["total"] == 14
         assert json.loads(data.attrs["env_args"])["env_name"] == "sim_panda/peg_insertion"
         assert sorted(data) == [f"demo_{n}" for n in range(4)]
-        for number, episode in enumerate(_episodes(store)):
+        for number, episode in enumerate(episodes_of(store)):
             demo = data[f"demo_{number}"]
             assert demo.attrs["num_samples"] == episode.length
             np.testing.assert_array_equal(demo["actions"], episode.action, strict=True)
@@ -66,7 +59,7 @@ def test_diffusion_policys_buffer_reads_with_zarr(name: str, store: Path, tmp_pa
     assert ends.tolist() == [5, 8, 12, 14]
     assert all(array.shape[0] == 14 for _, array in root["data"].arrays())
     assert not list(root["data"].groups())
-    for episode, stop in zip(_episodes(store), ends, strict=True):
+    for episode, stop in zip(episodes_of(store), ends, strict=True):
         rows = slice(stop - episode.length, stop)
         np.testing.assert_array_equal(root["data/action"][rows], episode.action, strict=True)
         np.testing.assert_array_equal(root["data/images_front"][rows], episode.images("images/front"), strict=True)
@@ -83,7 +76,7 @@ def test_a_bag_reads_with_mcap_ros2_support(store: Path, tmp_path: Path) -> None
         assert reader.get_header().profile == "ros2"
         for schema, channel, message, ros in reader.iter_decoded_messages(log_time_order=False):
             found.setdefault(channel.topic, []).append((schema.name, message, ros))
-    episodes = _episodes(store)
+    episodes = episodes_of(store)
     actions = np.stack([np.array(ros.data, np.float32) for _, _, ros in found["/action"]])
     np.testing.assert_array_equal(actions, np.concatenate([e.action for e in episodes]))
     assert [m.log_time for _, m, _ in found["/action"]] == np.concatenate([e.stamp_ns for e in episodes]).tolist()
@@ -124,7 +117,7 @@ def test_lerobot_reads_with_pyarrow(store: Path, tmp_path: Path) -> None:
     table = pq.read_table(root / info["data_path"].format(chunk_index=0, file_index=0))
     assert set(table.column_names) == set(info["features"])
     assert table.column("index").to_pylist() == list(range(14))
-    episodes = _episodes(store)
+    episodes = episodes_of(store)
     state = np.array(table.column("observation.state").to_pylist(), np.float32)
     assert info["features"]["observation.state"]["names"][:8] == [f"tool_pose.{i}" for i in range(7)] + ["wrench.0"]
     np.testing.assert_array_equal(state[:, :7], np.concatenate([e.observation["tool_pose"] for e in episodes]))
@@ -150,7 +143,7 @@ def test_lerobots_videos_decode_with_av(store: Path, tmp_path: Path) -> None:
     info = json.loads((root / "meta/info.json").read_text())
     name = "observation.images.wrist"
     entries = pq.read_table(root / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
-    for entry, episode in zip(entries, _episodes(store), strict=True):
+    for entry, episode in zip(entries, episodes_of(store), strict=True):
         place = {"chunk_index": entry[f"videos/{name}/chunk_index"], "file_index": entry[f"videos/{name}/file_index"]}
         with av.open(str(root / info["video_path"].format(video_key=name, **place))) as container:
             decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from format_samples import assert_same_store, make, nothing_left, robot
+from format_samples import assert_same_store, episodes_of, make, nothing_left, robot
 
 from robot.errors import ConfigError, StoreError
 from robot.store.check import check
@@ -105,3 +106,16 @@ def test_unknown_names_are_refused_with_the_near_ones(tmp_path: Path) -> None:
         ImportOptions(period_s=0.0)
     with pytest.raises(ConfigError, match="exact or video"):
         ExportOptions(images="jpeg")
+
+
+def test_a_lerobot_export_that_lost_nudges_own_file_keeps_its_columns(tmp_path: Path) -> None:
+    store = make(tmp_path / "a.zarr", robot(is_plain=True))
+    export_store(store, tmp_path / "data", "lerobot")
+    (tmp_path / "data/meta/nudge_episodes.parquet").unlink()
+    report = import_store(tmp_path / "data", tmp_path / "b.zarr")
+    for before, after in zip(episodes_of(store), episodes_of(tmp_path / "b.zarr"), strict=True):
+        for name in ("action", "requested", "base_action", "source", "label", "reasons", "stamp_ns", "timing_ns"):
+            np.testing.assert_array_equal(getattr(after, name), getattr(before, name), strict=True)
+        np.testing.assert_array_equal(after.images("images/wrist"), before.images("images/wrist"))
+        assert not after.has_final
+    assert any("stream_stamps_ns" in line for line in report.left_out)
