@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import lz4.frame
 import zstandard
 from mcap.exceptions import McapError
-from mcap.records import Channel, Chunk, Footer, Message, Metadata, Schema
+from mcap.records import Channel, Chunk, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 
 from robot.errors import StoreError
@@ -62,13 +62,11 @@ def metadata(path: Path, name: str) -> dict[str, str] | None:
 
 
 def _records(path: Path) -> Iterator[Any]:
-    is_whole = False
     try:
         with path.open("rb") as file:
             for record in StreamReader(
                 file, emit_chunks=True, validate_crcs=True, record_size_limit=MAX_CHUNK_BYTES
             ).records:
-                is_whole |= isinstance(record, Footer)
                 if isinstance(record, Chunk):
                     yield from breakup_chunk(_unpacked(record, path), validate_crc=True)
                 else:
@@ -78,7 +76,6 @@ def _records(path: Path) -> Iterator[Any]:
         raise StoreError(
             f"{path} is damaged or incomplete ({what}); copy it again, or repair it with mcap recover."
         ) from error
-    require(is_whole, f"{path} has no end: it is incomplete; copy it again, or repair it with mcap recover.")
 
 
 def _unpacked(chunk: Chunk, path: Path) -> Chunk:

@@ -85,9 +85,9 @@ BLOSC = numcodecs.Blosc("lz4", clevel=5, shuffle=numcodecs.Blosc.NOSHUFFLE)
 
 
 def transitions() -> list[dict[str, Any]]:
-    """HIL-SERL's: two episodes of stacked frames, with interventions, a success and a time-out, and one cut."""
+    """HIL-SERL's: two episodes of stacked frames, with a success and a time-out, then two that were cut."""
     found = []
-    for number, length in enumerate((*LENGTHS, 2)):
+    for number, length in enumerate((*LENGTHS, 2, 2)):
         seen = [
             {
                 "state": numbers(1, 6, seed=100 * number + t).astype(np.float32),

@@ -125,7 +125,7 @@ def test_serls_transitions(protocol: int, tmp_path: Path) -> None:
     report, spec, episodes = _import(source, tmp_path / "out")
     transitions = pickle.loads(source.read_bytes())
     assert list(spec.observation) == ["state", "images/wrist_1"]
-    assert [episode.length for episode in episodes] == [*LENGTHS, 2]
+    assert [episode.length for episode in episodes] == [*LENGTHS, 2, 2]
     number = 0
     for episode in episodes:
         for step in range(episode.length):
@@ -143,8 +143,8 @@ def test_serls_transitions(protocol: int, tmp_path: Path) -> None:
         np.testing.assert_array_equal(episode.final_observation["state"], after["state"][0], strict=True)
         np.testing.assert_array_equal(episode.final_image("images/wrist_1"), after["wrist_1"][0])
     assert number == len(transitions)
-    assert [episode.is_success for episode in episodes] == [True, False, False]
-    assert [episode.is_truncated for episode in episodes] == [False, True, True]
+    assert [episode.is_success for episode in episodes] == [True, False, False, False]
+    assert [episode.is_truncated for episode in episodes] == [False, True, True, True]
     assert {"infos/grasp_penalty", "infos/left"} <= set(report.left_out)
 
 
