@@ -1,6 +1,6 @@
 """What the store costs the control loop, how fast it is sampled, how large it may be, and whether it loses anything.
 
-The losses are looked for by random sequences of operations against plain lists, by deaths, full disks and spoilt journals.
+Losses are looked for by random sequences of operations against plain lists, by deaths, full disks and spoilt journals.
 """
 
 from __future__ import annotations
