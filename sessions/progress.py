@@ -82,7 +82,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        else:
+        elif self._total:
             self._write_line()
 
     def _write_line(self) -> None:
