@@ -80,7 +80,7 @@ def merge_all(world: World, a: int, b: int, c: int) -> None:
 
 def _mended(world: World) -> None:
     """Make a store whole that has a dead session's journal; without its writer."""
-    if world.here.writer is None and world.here.running is not None:
+    if world.here.writer is None and not world.here.is_whole:
         mend(world, 0, 0, 0)
 
 
@@ -93,7 +93,7 @@ def _edit(world: World, how: int, change: Callable[..., object], changed: list[P
         world.here = world.add(Place(out, changed, attributes=place.attributes))
         return
     world.close()
-    if place.running is not None:
+    if not place.is_whole:
         expect_refused(lambda: change(place.path, None), "died within an episode")
         return
     change(place.path, None)

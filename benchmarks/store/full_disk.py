@@ -60,8 +60,8 @@ def fill_once(disk: Path, rng: random.Random, wish: str) -> Verdicts:
     """Write until the disk is full, and judge what there is when it is not any more."""
     path, ballast = disk / "a.zarr", disk / "ballast"
     expected, verdicts = Expected(), Verdicts()
-    is_filling, greed = False, rng.randint(1, 30)
-    begin = rng.randint(5, 80)
+    is_filling, greed = False, rng.choice((rng.randint(1, 30), 10_000))
+    begin, spared = rng.randint(5, 80), PIECE * rng.randint(0, 2)
 
     def tell(line: str) -> None:
         nonlocal begin, is_filling
@@ -69,7 +69,7 @@ def fill_once(disk: Path, rng: random.Random, wish: str) -> Verdicts:
         begin -= 1
         is_filling = is_filling or (begin < 0 and line.startswith(f">{wish}"))
         if is_filling:
-            _grow(ballast, PIECE * greed, disk)
+            _grow(ballast, PIECE * greed, shutil.disk_usage(disk).free - spared)
 
     error = _refused(path, rng.randrange(2**31), wish, tell)
     if "No room is left on the disk of" not in error or "\n" in error:
@@ -104,10 +104,9 @@ def _refused(path: Path, seed: int, wish: str, tell: Callable[[str], None]) -> s
     return "nothing"
 
 
-def _grow(ballast: Path, size: int, disk: Path) -> None:
-    size = min(size, max(0, shutil.disk_usage(disk).free - PIECE * 2))
+def _grow(ballast: Path, size: int, most: int) -> None:
     with ballast.open("ab") as file:
-        file.write(bytes(size))
+        file.write(bytes(max(0, min(size, most))))
 
 
 def main(folder: str, points: str, seed: str) -> None:

@@ -39,6 +39,13 @@ class Place:
     writer: StoreWriter | None = None
     running: PlainEpisode | None = None
     attributes: dict[str, str] = field(default_factory=dict)
+    is_torn: bool = False
+    """Whether a journal is there that has not even its header."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is nothing to mend once the writer is closed."""
+        return self.running is None and not self.is_torn
 
 
 @dataclass
@@ -95,7 +102,7 @@ class World:
         expect(was_repaired or found is None, "a journal with steps was not repaired")
         if found is not None:
             place.episodes.append(found)
-        place.running = None
+        place.running, place.is_torn = None, False
         expect(not (place.path / JOURNAL).exists(), "the journal is still there")
 
     def close(self) -> None:
@@ -228,7 +235,7 @@ def forget_records(place: Place, whole: int) -> None:
     """Take from the lists what a journal has lost that has `whole` good records left; below 0 not even its header."""
     running = place.running
     if running is None or whole < 0:
-        place.running = None
+        place.running, place.is_torn = None, True
     elif whole < len(running.steps):
         place.running = replace(running, steps=running.steps[:whole], end="", final=None)
     elif whole == len(running.steps):

@@ -57,7 +57,8 @@ class Tables:
     @staticmethod
     def create(path: Path, spec: RobotSpec, attributes: Mapping[str, str]) -> Tables:
         """Create an empty store, complete at the moment it appears; where one has appeared meanwhile, open that."""
-        temporary = path.with_name(f"{path.name}.creating-{os.getpid()}")
+        # a name that nobody else has: process ids come again, in containers at once
+        temporary = path.with_name(f"{path.name}.creating-{os.urandom(4).hex()}")
         schema = Schema(spec)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

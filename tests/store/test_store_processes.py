@@ -192,3 +192,10 @@ def test_a_full_file_system_leaves_a_readable_store_and_a_whole_journal(tmp_path
     spec = robot(64)
     for number in range(committed):
         assert_same(spec, reader.episode(number), plain_episode(spec, number, 20, "truncated"))
+
+
+def test_what_a_process_of_the_same_number_left_half_made_is_in_nobodys_way(tmp_path: Path) -> None:
+    StoreWriter.open(tmp_path / "a.zarr", SPEC, {}).close()
+    shutil.copytree(tmp_path / "a.zarr", tmp_path / f"b.zarr.creating-{os.getpid()}")
+    StoreWriter.open(tmp_path / "b.zarr", SPEC, {}).close()
+    assert check(tmp_path / "b.zarr") == []
