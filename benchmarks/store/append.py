@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from benchmarks import measure
 from benchmarks.store import scenes
+from robot import priority
 from robot.store import StoreReader, StoreWriter
 from sessions.progress import Progress
 
@@ -20,11 +22,15 @@ LIMIT_MS = 1.0
 
 
 def append(folder: Path, episodes: int, is_loaded: bool) -> list[dict[str, Any]]:
-    """Append paced steps with two images each; `is_loaded`: beside a process that computes on every core."""
+    """Append paced steps with two images each, in a thread with the actor's priority.
+
+    Where it `is_loaded`, beside a process that computes on every core.
+    """
     name = "append_loaded" if is_loaded else "append"
     hogs = _hogs() if is_loaded else []
     try:
-        append_s, commit_s = _paced(folder / f"{name}.zarr", episodes, name)
+        with ThreadPoolExecutor(1, initializer=priority.raise_thread, initargs=(priority.LEVEL_ACTOR,)) as actor:
+            append_s, commit_s = actor.submit(_paced, folder / f"{name}.zarr", episodes, name).result()
     finally:
         for hog in hogs:
             hog.kill()
