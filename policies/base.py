@@ -184,13 +184,11 @@ def base_network(spec: RobotSpec, config: BaseConfig) -> EnsembleMlp:
 
 
 def with_final(episode: Episode) -> dict[str, NDArray[np.generic]]:
-    """Return the state observations (T+1, ...) that surround an episode's T transitions.
+    """Return the state observations (N+1, ...) that surround an episode's N transitions.
 
-    Where a session died and what followed the last action is not known, that action is no transition.
+    Where nobody saw what followed a terminal step, its own observation stands there, and its value does not count.
     """
-    if not episode.has_final:
+    if episode.transitions < episode.length:
         return dict(episode.observation)
-    return {
-        key: np.concatenate([value, np.asarray(episode.final_observation[key])[None]])
-        for key, value in episode.observation.items()
-    }
+    last = episode.final_observation if episode.has_final else {k: v[-1] for k, v in episode.observation.items()}
+    return {key: np.concatenate([value, np.asarray(last[key])[None]]) for key, value in episode.observation.items()}

@@ -58,9 +58,7 @@ class EpisodeBuffer:
             return
         columns = columns_of(episode, self._base)
         reward = label(episode, self._rewards)[:length]
-        # where nobody saw what followed a terminal step, the last row is what came before it: its value goes on
-        continues = not (episode.is_terminated and episode.has_final)
-        start = self._rows.add(columns, reward, continues)
+        start = self._rows.add(columns, reward, continues=not episode.is_terminated)
         self._human = np.append(self._human, start + np.flatnonzero(columns["is_human"]))
 
     def column(self, name: str) -> NDArray[Any]:

@@ -37,8 +37,11 @@ class PlainEpisode:
 
     @property
     def observations(self) -> list[Observation]:
+        """What was seen; after a terminal step its own observation once more, where nobody saw what followed."""
         seen = [step.observation for step in self.steps]
-        return seen if self.final is None else [*seen, self.final.observation]
+        if self.final is not None:
+            return [*seen, self.final.observation]
+        return [*seen, seen[-1]] if self.end in ("success", "failure") else seen
 
 
 Reward = Callable[[PlainEpisode, int], float]
@@ -112,8 +115,9 @@ def transitions(episodes: list[PlainEpisode], n: int, gamma: float, reward: Rewa
                 decision = episode.steps[stop].decision
                 base_action, chunk_phase = decision.base_action, decision.chunk_phase
             else:
-                assert episode.final is not None
-                base_action, chunk_phase = episode.final.base_action, episode.final.chunk_phase
+                absent = FinalRecord({}, 0, np.full_like(episode.steps[t].executed, np.nan))
+                final = episode.final or absent
+                base_action, chunk_phase = final.base_action, final.chunk_phase
             yield Transition(
                 number,
                 t,

@@ -68,8 +68,11 @@ class Episode:
 
     @property
     def transitions(self) -> int:
-        """Steps whose next observation is known: T, or T - 1 where not `has_final`."""
-        return self.length if self.has_final else self.length - 1
+        """Steps that can be learnt from: T, or T - 1 where nobody saw what followed the last one and its value counts.
+
+        After a terminal step none does.
+        """
+        return self.length if self.has_final or self.is_terminated else self.length - 1
 
     @property
     def interventions(self) -> int:

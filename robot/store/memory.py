@@ -76,27 +76,24 @@ class Memory:
         length = episode.transitions
         if length < 1:
             return
-        has_final = episode.has_final
+        is_whole = length == episode.length
 
         def with_last(steps: NDArray[Any], last: object) -> NDArray[Any]:
-            """Return T + 1 rows: without a final observation that of the last step is what followed."""
-            return np.concatenate([steps, np.asarray(last, steps.dtype)[None]]) if has_final else steps
+            """Return the rows of all transitions and of what followed them."""
+            return np.concatenate([steps, np.asarray(last, steps.dtype)[None]]) if is_whole else steps
 
-        columns = {
-            key: with_last(values, episode.final_observation[key]) for key, values in episode.observation.items()
-        }
+        # where nobody saw what followed a terminal step, its own observation stands there: its value does not count
+        seen = episode.final_observation if episode.has_final else {k: v[-1] for k, v in episode.observation.items()}
+        image_rows = np.arange(episode.first_row, episode.first_row + episode.length)
+        columns = {key: with_last(values, seen[key]) for key, values in episode.observation.items()}
         columns["action"] = with_last(episode.action, np.zeros_like(episode.action[0]))
         columns["base_action"] = with_last(episode.base_action, episode.final_base_action)
         columns["chunk_phase"] = with_last(episode.chunk_phase, episode.final_chunk_phase)
         columns["source"] = with_last(episode.source, Source.HOLD)
-        columns["image_row"] = with_last(
-            np.arange(episode.first_row, episode.first_row + episode.length), -1 - episode.index
-        )
+        columns["image_row"] = with_last(image_rows, -1 - episode.index if episode.has_final else image_rows[-1])
         columns["episode"] = np.full(length + 1, episode.index, np.int64)
         columns["step"] = np.arange(length + 1)
-        # where nobody saw what followed, the last row is the observation before the terminal step: its value goes on
-        continues = not (episode.is_terminated and has_final)
-        start = self.rows.add(columns, self._label(episode)[:length], continues)
+        start = self.rows.add(columns, self._label(episode)[:length], not episode.is_terminated)
         self._kept.append(episode.index)
         new = np.arange(start, start + length)
         self._pools[""].append(new)

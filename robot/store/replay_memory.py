@@ -37,7 +37,8 @@ class Sample(NamedTuple):
     """A mini-batch of windows, pool by pool; all arrays (B, ...).
 
     Attributes:
-        observation, next_observation: by key, images uint8; at the beginning of the window and after it.
+        observation, next_observation: by key, images uint8; at the beginning of the window and after it (of its last
+            step, where it is terminal and nobody saw what followed).
         action, base_action, chunk_phase, source: of the window's first step.
         next_base_action, next_chunk_phase: of what the base policy would do after it; NaN where it is not known.
         ret, discount: as in `robot.store.rows.Windows`.

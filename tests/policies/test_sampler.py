@@ -61,9 +61,9 @@ def test_the_last_action_of_a_dead_session_is_no_transition() -> None:
     assert buffer(make_episode(1, end="abort", has_final=False)).episodes == 1
 
 
-def test_where_nobody_saw_what_followed_a_terminal_step_the_value_before_it_goes_on() -> None:
+def test_a_success_is_learnt_from_although_nobody_saw_what_followed() -> None:
     filled = buffer(make_episode(3, end="success", has_final=False))
-    np.testing.assert_allclose(targets(filled, 1, 0.5, value=4.0), [2.0, 2.0])
+    np.testing.assert_allclose(targets(filled, 1, 0.5, value=4.0), [2.0, 2.0, 1.0])
 
 
 @settings(max_examples=40, deadline=None)

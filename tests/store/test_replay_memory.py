@@ -195,15 +195,21 @@ def test_priorities_draw_in_proportion_and_weights_undo_them(tmp_path: Path) -> 
         uniform.prioritise(sample, sample.weight)
 
 
-def test_before_a_terminal_step_whose_outcome_nobody_saw_values_go_on(tmp_path: Path) -> None:
+def test_a_success_is_drawn_although_nobody_saw_what_followed(tmp_path: Path) -> None:
     died = replace(plain_episode(SPEC, 0, 5, "success"), final=None)
     write(tmp_path / "a.zarr", [died])
     reader = StoreReader.open(tmp_path / "a.zarr")
     replay = Replay({"a": reader}, {"a": 1.0}, success, ReplayConfig(batch=64, n_step=3, gamma=0.9))
     replay.refresh()
     sample = replay.draw()
-    assert set(sample.step.tolist()) == {0, 1, 2, 3}
-    np.testing.assert_allclose(sample.discount, 0.9 ** np.minimum(3, 4 - sample.step), rtol=1e-6)
+    assert set(sample.step.tolist()) == {0, 1, 2, 3, 4}
+    np.testing.assert_allclose(sample.discount, np.where(sample.step < 2, 0.9**3, 0.0), rtol=1e-6)
+    np.testing.assert_allclose(sample.ret, np.where(sample.step < 2, 0.0, 0.9 ** (4.0 - sample.step)), rtol=1e-6)
+    shown = died.steps[4].observation
+    for key in ("tool_pose", "images/front"):
+        last = sample.next_observation[key][sample.step == 4]
+        np.testing.assert_array_equal(last, np.broadcast_to(shown[key], last.shape))
+    assert np.isnan(sample.next_base_action[sample.step == 4]).all()
 
 
 def test_an_episode_that_could_not_be_read_is_taken_in_later(tmp_path: Path) -> None:
