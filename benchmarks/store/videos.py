@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sessions.formats.lerobot_video import encode
 
 from benchmarks.store import scenes
+from sessions.formats.lerobot_video import encode
 
 RATE_HZ = 10.0
 
