@@ -57,11 +57,12 @@ def _moved(name: str, url: str, work: Callable[[ObjectStore[Any], Callable[[int,
 
 def _archive(library: Any, url: str, is_made: bool) -> ObjectStore[Any]:
     """Return the place as zarr has it; where it `is_made`, with the folder that it is on this machine."""
-    if "://" not in url:
+    scheme, found, place = url.partition("://")
+    if not found:
         raise StoreError(f"An archive is named by its URL, for example s3://bucket/demos.zarr; found {url!r}.")
-    if url.startswith("file://"):
+    if scheme == "file":
         if is_made:
-            Path(url.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
+            Path(place).mkdir(parents=True, exist_ok=True)
         return ObjectStore(library.store.from_url(url))
     # given any options of ours, the library no longer looks for this one in the environment
     is_plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"

@@ -79,9 +79,7 @@ def _view(parser: argparse.ArgumentParser) -> None:
 
 def _push(parser: argparse.ArgumentParser) -> None:
     _one(parser)
-    parser.add_argument(
-        "url", help="an empty place, for example s3://bucket/peg/demos.zarr or file:///mnt/nas/demos.zarr"
-    )
+    parser.add_argument("url", help="an empty place: s3://bucket/peg/demos.zarr, gs://, az://, or a folder as file:")
 
 
 def _pull(parser: argparse.ArgumentParser) -> None:

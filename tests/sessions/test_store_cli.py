@@ -154,7 +154,7 @@ def test_what_cannot_be_is_one_sentence_and_changes_nothing(
 
 
 def test_push_and_pull_by_url(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    url, back = f"file://{tmp_path}/archive/demos.zarr", tmp_path / "back.zarr"
+    url, back = (tmp_path / "archive" / "demos.zarr").as_uri(), tmp_path / "back.zarr"
     assert cli.main(["store", "push", str(runs / "a" / "demos.zarr"), url]) == 0
     assert f"nudge store pull {url}" in capsys.readouterr().out
     assert cli.main(["store", "pull", url, str(back)]) == 0
