@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,8 +74,7 @@ def sequence(seed: int, number: int) -> list[Op]:
 
 def attempt(operations: list[Op], is_by_zarr: bool) -> tuple[str, int]:
     """Do operations in new stores; returns what went wrong ("" for nothing), and how many windows were compared."""
-    with TemporaryDirectory(dir=TEMPORARY) as folder:
-        logging.getLogger("nudge.store").setLevel(logging.ERROR)  # it warns of each journal that it mends
+    with TemporaryDirectory(dir=TEMPORARY) as folder, _without_warnings():
         world = World(Path(folder))
         done = "beginning"
         try:
@@ -94,6 +94,18 @@ def attempt(operations: list[Op], is_by_zarr: bool) -> tuple[str, int]:
         finally:
             world.forget()
         return "", world.compared
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep the store from warning of each journal that it mends."""
+    log = logging.getLogger("nudge.store")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def shrunk(operations: list[Op], is_by_zarr: bool) -> list[Op]:

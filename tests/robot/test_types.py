@@ -53,7 +53,13 @@ def test_a_time_step_cannot_be_changed():
 
 
 def test_sources_and_labels_keep_their_numbers_because_stores_hold_them():
-    assert {source.name: int(source) for source in Source} == {"POLICY": 0, "HUMAN": 1, "RESET": 2, "HOLD": 3}
+    assert {source.name: int(source) for source in Source} == {
+        "POLICY": 0,
+        "HUMAN": 1,
+        "RESET": 2,
+        "HOLD": 3,
+        "UNKNOWN": 4,
+    }
     assert {label.name: int(label) for label in Label} == {"SUCCESS": 1, "FAILURE": 2, "DISCARD": 4}
 
 
