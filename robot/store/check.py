@@ -9,6 +9,7 @@ import numpy as np
 
 from robot.store.disk import disk_errors
 from robot.store.episode import Episode
+from robot.store.metadata import check_metadata
 from robot.store.reader import StoreReader
 from robot.store.schema import NO_STAMP
 from robot.store.tables import JOURNAL, Tables
@@ -53,7 +54,7 @@ def check(path: str | Path) -> list[str]:
     """
     tables = Tables.open(Path(path))
     with disk_errors(tables.path, "The check was not finished."):
-        problems = _check_counts(tables)
+        problems = check_metadata(tables) or _check_counts(tables)
         if problems:
             return problems
         reader = StoreReader(tables)

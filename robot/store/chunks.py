@@ -194,7 +194,16 @@ class Chunks:
             return None
 
     def _read_metadata(self) -> dict[str, Any]:
-        metadata: dict[str, Any] = json.loads((self._folder / "zarr.json").read_bytes())
+        """Return the array's zarr.json.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        try:
+            metadata: dict[str, Any] = json.loads((self._folder / "zarr.json").read_bytes().decode())
+            int(metadata["shape"][0])
+        except (ValueError, TypeError, LookupError) as error:
+            raise StoreError(f"The metadata of {self.name} are damaged ({error}); see nudge store check.") from error
         return metadata
 
     def _path(self, index: int) -> Path:

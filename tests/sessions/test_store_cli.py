@@ -81,6 +81,31 @@ def test_check_tells_a_whole_store_from_a_damaged_one(
     assert "data/stamp_ns: chunk 0 cannot be read: its checksum is wrong." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"shape": [12', "data/source/zarr.json is damaged."),
+        ('{"node_type": "array"}', "data/source/zarr.json is damaged."),
+        (None, "data/source/zarr.json is missing."),
+        ("uint16", "data/source/zarr.json says data_type 'uint16', and should say 'uint8'."),
+    ],
+)
+def test_check_names_metadata_that_are_not_ours(
+    runs: Path, tmp_path: Path, content: str | None, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "demos.zarr"
+    shutil.copytree(runs / "a" / "demos.zarr", store)
+    file = store / "data" / "source" / "zarr.json"
+    text = file.read_text()
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(text.replace("uint8", content) if content == "uint16" else content)
+    assert cli.main(["store", "check", str(store)]) == 1
+    assert problem in capsys.readouterr().out
+    assert cli.main(["store", "info", str(store)]) == 1
+
+
 def test_repair_says_what_a_dead_session_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "demos.zarr"
     write_store(store, [True, False], 16, 4, is_dead=True)
