@@ -1,7 +1,8 @@
-"""Images by row, in any order, from memory with a stated bound: each one compressed alone.
+"""Images by row, in any order, from memory with a stated bound.
 
 On the disk sixteen images share a chunk, because zstd then needs half the bytes; to draw one of them the whole chunk is
-decoded, which takes half a millisecond. Here that happens once, and its images are kept one by one: 20 us each.
+decoded, which takes half a millisecond. Here that happens once. Images are kept as they are while there is room; when
+there is none, those least recently drawn are compressed, each one alone (20 us to draw), and then dropped.
 """
 
 from __future__ import annotations
@@ -23,12 +24,19 @@ THREADS = 2
 OVERHEAD_BYTES = 100
 """Of Python for each image kept."""
 
+Images = NDArray[np.uint8]
+
 
 class _Group(NamedTuple):
-    """The images of one chunk, as far as they were there when it was read."""
+    """The images of one chunk, as far as they were there when it was read: as they are, or packed."""
 
-    images: tuple[bytes, ...]
+    plain: Images | None
+    packed: tuple[bytes, ...]
     size: int
+
+    @property
+    def images(self) -> int:
+        return len(self.packed) if self.plain is None else len(self.plain)
 
 
 class Frames:
@@ -53,7 +61,7 @@ class Frames:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="frames")
         self.bytes = self.hits = self.misses = 0
 
-    def images(self, chunks: Chunks, rows: NDArray[np.int64], committed: int) -> NDArray[np.uint8]:
+    def images(self, chunks: Chunks, rows: NDArray[np.int64], committed: int) -> Images:
         """Return the images uint8 (B, H, W, 3) of `rows` (B,) of an array with so many `committed` rows.
 
         Raises:
@@ -81,7 +89,7 @@ class Frames:
         groups: NDArray[np.int64],
         places: NDArray[np.int64],
         part: NDArray[np.int64],
-        out: NDArray[np.uint8],
+        out: Images,
     ) -> None:
         decoder = zstandard.ZstdDecompressor()
         begin = 0
@@ -91,8 +99,11 @@ class Frames:
             members = part[begin:end]
             group = self._group(chunks, committed, index, int(places[members].max()))
             for member in members:
-                content = decoder.decompress(group.images[places[member]])
-                out[member] = np.frombuffer(content, np.uint8).reshape(chunks.row_shape)
+                if group.plain is not None:
+                    out[member] = group.plain[places[member]]
+                else:
+                    content = decoder.decompress(group.packed[places[member]])
+                    out[member] = np.frombuffer(content, np.uint8).reshape(chunks.row_shape)
             begin = end
 
     def _group(self, chunks: Chunks, committed: int, index: int, last: int) -> _Group:
@@ -100,20 +111,34 @@ class Frames:
         key = (id(chunks), index)
         with self._lock:
             group = self._groups.get(key)
-            if group is not None and last < len(group.images):
+            if group is not None and last < group.images:
                 self._groups.move_to_end(key)
                 self.hits += 1
                 return group
             self.misses += 1
-        group = _packed(chunks, index, min(committed - index * chunks.chunk_rows, chunks.chunk_rows))
+        whole = np.asarray(chunks.chunk(index), np.uint8)
+        group = _Group(whole[: committed - index * chunks.chunk_rows], (), whole.nbytes + OVERHEAD_BYTES)
+        self._keep(key, group)
+        while (oldest := self._one_too_many()) is not None:
+            if oldest[1].plain is not None:
+                self._keep(oldest[0], _packed(oldest[1].plain))
+        return group
+
+    def _keep(self, key: tuple[int, int], group: _Group) -> None:
         with self._lock:
             self._drop(key)
             if group.size <= self._limit:
                 self._groups[key] = group
                 self.bytes += group.size
-            while self.bytes > self._limit:
-                self._drop(next(iter(self._groups)))
-        return group
+
+    def _one_too_many(self) -> tuple[tuple[int, int], _Group] | None:
+        """Take out the group that was drawn least recently; None where all have room."""
+        with self._lock:
+            if self.bytes <= self._limit:
+                return None
+            key, group = next(iter(self._groups.items()))
+            self._drop(key)
+            return key, group
 
     def _drop(self, key: tuple[int, int]) -> None:
         group = self._groups.pop(key, None)
@@ -121,7 +146,7 @@ class Frames:
             self.bytes -= group.size
 
 
-def _packed(chunks: Chunks, index: int, count: int) -> _Group:
+def _packed(images: Images) -> _Group:
     encoder = zstandard.ZstdCompressor(level=LEVEL)
-    images = tuple(encoder.compress(image.tobytes()) for image in chunks.chunk(index)[:count])
-    return _Group(images, sum(map(len, images)) + OVERHEAD_BYTES * len(images))
+    packed = tuple(encoder.compress(image.tobytes()) for image in images)
+    return _Group(None, packed, sum(map(len, packed)) + OVERHEAD_BYTES * len(packed))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from store_samples import QUICK, PlainEpisode, cut, plain_episode, robot
+from store_samples import write as write_all
 
 from robot.errors import ConfigError, StoreError
 from robot.store import Episode, StoreReader, StoreWriter
@@ -132,6 +133,27 @@ def test_memory_for_images_keeps_to_its_bound_and_drops_the_least_used(tmp_path:
         assert frames.bytes <= 4_000
     with pytest.raises(IndexError, match="200 of 200"):
         frames.images(data, np.array([200]), 200)
+
+
+def test_images_that_have_no_room_as_they_are_are_packed_before_any_is_dropped(tmp_path: Path) -> None:
+    large = robot(image_size=32)
+    plain = plain_episode(large, 0, 160, "success")
+    dull = {"images/front": np.full((32, 32, 3), 7, np.uint8)}
+    plain.steps = [replace(step, observation=step.observation | dull) for step in plain.steps]
+    write_all(tmp_path / "a.zarr", large, [plain])
+    data, _ = StoreReader.open(tmp_path / "a.zarr").image_chunks("images/front")
+    whole = 160 * dull["images/front"].nbytes
+    rows = np.arange(160)
+    misses = {}
+    for name, memory in (("plain", 2 * whole), ("packed", whole // 2), ("none", 0)):
+        frames = Frames(memory)
+        for _ in range(2):
+            assert np.all(frames.images(data, rows, 160) == 7)
+        misses[name] = frames.misses
+        assert frames.bytes <= memory
+        assert (name == "plain") == (frames.bytes > whole)
+        frames.close()
+    assert misses == {"plain": 10, "packed": 10, "none": 20}
 
 
 def test_a_chunk_that_grew_is_read_anew(tmp_path: Path) -> None:
