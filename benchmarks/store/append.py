@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,7 @@ def append(folder: Path, episodes: int, is_loaded: bool) -> list[dict[str, Any]]
     Where it `is_loaded`, beside a process that computes on every core.
     """
     name = "append_loaded" if is_loaded else "append"
+    os.sync()  # what other programs wrote before is not what a step costs
     hogs = _hogs() if is_loaded else []
     try:
         with ThreadPoolExecutor(1, initializer=priority.raise_thread, initargs=(priority.LEVEL_ACTOR,)) as actor:
