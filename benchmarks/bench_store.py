@@ -24,6 +24,7 @@ def main() -> None:
                 folder, 5 if is_quick else 40, 2 if is_quick else 20, scenes.NOISE
             ),
             "large": lambda: scale.trains(folder, 2_000 if is_quick else 100_000),
+            "long journal": lambda: scale.mends(folder, 60 if is_quick else 600),
             "million": lambda: scale.opens(folder, 20_000 if is_quick else scale.MILLION),
         }
         measure.campaign("store", {**parts, **crash.parts(is_quick)}, is_quick)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robot.errors import StoreError
 from robot.settings import Settings, setting
 from robot.store import Episode
 from robot.types import Source
@@ -51,6 +53,27 @@ def rlif(intervened: NDArray[np.bool_], lag_steps: int = 0) -> Rewards:
     onset = np.flatnonzero(intervened[1:] & ~intervened[:-1]) + 1
     np.subtract.at(reward, np.maximum(onset - 1 - lag_steps, 0), 1.0)
     return reward
+
+
+def by_classifier(score: Callable[[Episode], NDArray[np.float32]], threshold: float) -> Callable[[Episode], Rewards]:
+    """Return a labeller whose success is a classifier's, whatever the episode's own label says.
+
+        replay.relabel(by_classifier(lambda episode: model(episode.images("images/wrist")), threshold=0.85))
+
+    An episode that terminated earns 1 at its last step where the score of that step reaches `threshold`.
+
+    Args:
+        score: gives (T,), one number a step, from whatever the episode holds.
+    """
+
+    def label_by(episode: Episode) -> Rewards:
+        scores = np.asarray(score(episode))
+        if scores.shape != (episode.length,):
+            raise StoreError(f"A classifier gives one score for each of {episode.length} steps; found {scores.shape}.")
+        is_success = episode.length > 0 and bool(scores[-1] >= threshold)
+        return sparse_success(episode.length, is_terminated=episode.is_terminated, is_success=is_success)
+
+    return label_by
 
 
 def label(episode: Episode, config: RewardConfig) -> Rewards:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks import measure
 from benchmarks.store import scenes
 from robot.errors import StoreError
-from robot.store import StoreReader
+from robot.store import StoreReader, StoreWriter
 from robot.store.builder import StoreBuilder
 from robot.store.replay_memory import Replay, ReplayConfig
 from sessions.progress import Progress
@@ -54,6 +54,25 @@ def opens(folder: Path, steps: int) -> list[dict[str, Any]]:
         measure.line(
             "store", "memory_1m_gb", found["memory_gb"], "GB", steps, at_most=3.0, note="images held to 1 GB of it"
         ),
+    ]
+
+
+def mends(folder: Path, steps: int) -> list[dict[str, Any]]:
+    """Open a store whose writer left an episode of `steps` steps with noisy images behind, as one that died does."""
+    path = folder / "left.zarr"
+    rng = np.random.default_rng(scenes.SEED)
+    some = [scenes.step(t, rng, scenes.NOISE) for t in range(scenes.STEPS - 1)]
+    with StoreWriter.open(path, scenes.spec(), {}) as writer:
+        writer.begin(0, {})
+        for t in range(steps):
+            writer.append(some[t % len(some)])
+    started = time.perf_counter()
+    StoreReader.open(path)
+    read = time.perf_counter()
+    StoreWriter.open(path, scenes.spec(), {}).close()
+    note = f"an episode of {steps} steps with two 128x128 cameras; to read, {read - started:.2g} s"
+    return [
+        measure.line("store", "mend_long_s", time.perf_counter() - read, "s", steps, at_most=OPEN_LIMIT_S, note=note)
     ]
 
 

@@ -19,6 +19,7 @@ from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 
 from robot.errors import StoreError
+from robot.store.deltas import differences, images
 from robot.store.disk import OpenFolder
 from robot.store.schema import Field
 
@@ -149,7 +150,10 @@ class Chunks:
             content = self._content(index)
             if content is None:
                 raise StoreError(f"Chunk {index} of {self.name} is missing; {advice}.")
-            return np.frombuffer(self._decode(content), self._dtype).reshape(self._shape)
+            decoded = self._decode(content)
+            if self._field.is_image:
+                return images(decoded, self._shape)
+            return np.frombuffer(decoded, self._dtype).reshape(self._shape)
         except (ValueError, RuntimeError) as error:
             raise StoreError(f"Chunk {index} of {self.name} is damaged ({error}); {advice}.") from error
 
@@ -169,8 +173,11 @@ class Chunks:
         return rows
 
     def _encode(self, chunk: NDArray[np.generic]) -> bytes:
-        """Return a chunk as it lies on the disk: zarr's codecs `bytes`, `zstd` where compressed, and `crc32c`."""
-        content = chunk.tobytes()
+        """Return a chunk as it lies on the disk: zarr's codecs `bytes`, `zstd` where compressed, and `crc32c`.
+
+        Before them come those of `robot.store.deltas` where it holds images.
+        """
+        content = differences(np.asarray(chunk, np.uint8)) if self._field.is_image else chunk.tobytes()
         content = Zstd(level=ZSTD_LEVEL).encode(content) if self._field.is_compressed else content
         return content + checksum(content)
 

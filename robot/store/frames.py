@@ -39,13 +39,17 @@ class _Group(NamedTuple):
         return len(self.packed) if self.plain is None else len(self.plain)
 
 
+_Groups = OrderedDict[tuple[int, int], _Group]
+
+
 class Frames:
     """Images of one or more arrays; draws are from memory where they may be, and from the disk where they must.
 
     frames = Frames(memory_bytes=4 * 10**9)
     frames.images(chunks, np.array([17, 4, 90_000]), committed=100_000)    # uint8 (3, H, W, 3)
 
-    The least recently drawn chunks make room for others; one that is larger than the whole memory is not kept.
+    Room is made by packing the chunk that was drawn least recently; when all are packed, by dropping it. One that is
+    larger than the whole memory is not kept.
 
     Attributes:
         bytes: taken now.
@@ -56,8 +60,9 @@ class Frames:
         if memory_bytes < 0:
             raise StoreError(f"Memory for images must be at least 0 bytes; found {memory_bytes}.")
         self._limit = memory_bytes
-        self._groups: OrderedDict[tuple[int, int], _Group] = OrderedDict()
-        self._lock = threading.Lock()
+        self._plain: _Groups = OrderedDict()
+        self._packed: _Groups = OrderedDict()
+        self._lock, self._making_room = threading.Lock(), threading.Lock()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="frames")
         self.bytes = self.hits = self.misses = 0
 
@@ -79,7 +84,8 @@ class Frames:
 
     def close(self) -> None:
         self._pool.shutdown()
-        self._groups.clear()
+        self._plain.clear()
+        self._packed.clear()
         self.bytes = 0
 
     def _fill(
@@ -110,40 +116,43 @@ class Frames:
         """Return the images of a chunk, at least up to place `last`."""
         key = (id(chunks), index)
         with self._lock:
-            group = self._groups.get(key)
+            groups = self._plain if key in self._plain else self._packed
+            group = groups.get(key)
             if group is not None and last < group.images:
-                self._groups.move_to_end(key)
+                groups.move_to_end(key)
                 self.hits += 1
                 return group
             self.misses += 1
         whole = np.asarray(chunks.chunk(index), np.uint8)
         group = _Group(whole[: committed - index * chunks.chunk_rows], (), whole.nbytes + OVERHEAD_BYTES)
         self._keep(key, group)
-        while (oldest := self._one_too_many()) is not None:
-            if oldest[1].plain is not None:
-                self._keep(oldest[0], _packed(oldest[1].plain))
+        with self._making_room:  # one thread at a time, or a group is dropped while another is being packed
+            while (oldest := self._one_too_many()) is not None:
+                if oldest[1].plain is not None:
+                    self._keep(oldest[0], _packed(oldest[1].plain))
         return group
 
     def _keep(self, key: tuple[int, int], group: _Group) -> None:
         with self._lock:
             self._drop(key)
             if group.size <= self._limit:
-                self._groups[key] = group
+                (self._packed if group.plain is None else self._plain)[key] = group
                 self.bytes += group.size
 
     def _one_too_many(self) -> tuple[tuple[int, int], _Group] | None:
-        """Take out the group that was drawn least recently; None where all have room."""
+        """Take out the group that is to be packed, or dropped where it is packed; None where all have room."""
         with self._lock:
             if self.bytes <= self._limit:
                 return None
-            key, group = next(iter(self._groups.items()))
+            key, group = next(iter((self._plain or self._packed).items()))
             self._drop(key)
             return key, group
 
     def _drop(self, key: tuple[int, int]) -> None:
-        group = self._groups.pop(key, None)
-        if group is not None:
-            self.bytes -= group.size
+        for groups in (self._plain, self._packed):
+            group = groups.pop(key, None)
+            if group is not None:
+                self.bytes -= group.size
 
 
 def _packed(images: Images) -> _Group:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from robot.errors import StoreError
 from robot.filelock import FileLock
+from robot.store.disk import disk_errors
 from robot.store.tables import LOCK, Tables
 
 
@@ -24,9 +25,11 @@ class WriterLock:
         """Take the lock at once.
 
         Raises:
-            StoreError: another writer holds it; names its process id.
+            StoreError: another writer holds it, whose process id is named, or the store cannot be written to.
         """
-        if not self._lock.try_acquire():
+        with disk_errors(self._store, "Nothing was written."):
+            is_free = self._lock.try_acquire()
+        if not is_free:
             raise StoreError(
                 f"A store has one writer at a time, and process {self._lock.holder} is writing to "
                 f"{self._store}; end that process or choose another store."

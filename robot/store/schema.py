@@ -10,8 +10,9 @@ from robot.errors import StoreError
 from robot.specs import ArraySpec, RobotSpec
 from robot.types import StepTiming
 
-SCHEMA_VERSION = 3
-"""Version 2 added data/timing_ns; version 3 data/reward, and many images in a file."""
+SCHEMA_VERSION = 4
+"""Version 2 added data/timing_ns; version 3 data/reward, and many images in a file; version 4 keeps images as
+differences."""
 
 NO_STAMP = -1
 """Stamp of a stream that a step did not name, and of every step of an imported log that has none."""
@@ -21,7 +22,7 @@ STATE_ROWS = 2048
 
 IMAGE_ROWS = 16
 """Images in a chunk. zstd finds the still background again in the frames before: of the two rendered cameras of the
-default robot an image takes 1.7 kB, alone 2.8 kB (docs/decisions has codecs and noise). An appended episode decodes at
+default robot an image takes 1.5 kB, alone 2.8 kB (docs/decisions has codecs and noise). An appended episode decodes at
 most 15 frames that were there before."""
 
 IMAGE_SHARD = 32
@@ -51,6 +52,7 @@ class Field:
         is_compressed: whether chunks are zstd-compressed; the others are plain little-endian bytes.
         fill: value of rows never written.
         shard: chunks in a file, each of which can be read alone; 0 for a file a chunk.
+        is_image: rows are images (H, W, C), kept as differences (`robot.store.deltas`).
     """
 
     path: str
@@ -59,6 +61,7 @@ class Field:
     is_compressed: bool = False
     fill: int = 0
     shard: int = 0
+    is_image: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,13 @@ class Schema:
             if key in reserved or not all(part and part[0] != "." for part in key.split("/")):
                 raise StoreError(
                     f"Observation key {key!r} of {self.spec.name} cannot be an array of a store; rename it."
+                )
+        for key in self.spec.image_keys:
+            image = self.spec.observation[key]
+            if image.dtype != "uint8" or len(image.shape) != 3:
+                raise StoreError(
+                    f"Images are uint8 of height, width and colours; {key!r} of {self.spec.name} is {image.dtype}"
+                    f"{list(image.shape)}."
                 )
 
     @property
@@ -108,7 +118,7 @@ class Schema:
         fields = {name: Field(f"data/{name}", array, STATE_ROWS) for name, array in self._step_arrays()}
         for key, array in self.spec.observation.items():
             is_image = key in self.spec.image_keys
-            image = Field(f"data/{key}", array, IMAGE_ROWS, True, shard=IMAGE_SHARD)
+            image = Field(f"data/{key}", array, IMAGE_ROWS, True, shard=IMAGE_SHARD, is_image=True)
             fields[key] = image if is_image else Field(f"data/{key}", array, STATE_ROWS)
         return fields
 
@@ -122,7 +132,7 @@ class Schema:
         }
         for key, array in self.spec.observation.items():
             is_image = key in self.spec.image_keys
-            image = Field(f"meta/final/{key}", array, 1, True, shard=FINAL_SHARD)
+            image = Field(f"meta/final/{key}", array, 1, True, shard=FINAL_SHARD, is_image=True)
             fields[key] = image if is_image else Field(f"meta/final/{key}", array, EPISODE_ROWS)
         return fields
 

@@ -8,6 +8,7 @@ lays down. A shard that grows is written anew and renamed into place: a chunk th
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from robot.store.disk import OpenFolder
 from robot.store.schema import Field
 
 ENTRY_BYTES = 16
+ENCODING_THREADS = 2
+"""zstd and numpy let go of Python's lock; few, for the sake of the process's other threads."""
 ABSENT = np.uint64(2**64 - 1)
 
 
@@ -47,9 +50,9 @@ class ShardedChunks(Chunks):
             low, high = max(start, shard * size), min(stop, (shard + 1) * size)
             kept = self._encoded(shard, (low - shard * size) // self._field.rows)
             first = shard * self._field.shard + len(kept)
-            fresh = [
-                self._encode(self._filled(index, start, rows)) for index in range(first, -(-high // self._field.rows))
-            ]
+            indices = range(first, -(-high // self._field.rows))
+            with ThreadPoolExecutor(ENCODING_THREADS) as pool:
+                fresh = list(pool.map(lambda index: self._encode(self._filled(index, start, rows)), indices))
             batch.stage(self._path(shard), _assembled([*kept, *fresh], self._field.shard))
 
     def _content(self, index: int) -> bytes | None:

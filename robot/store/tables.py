@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,13 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.codecs import Crc32cCodec, TransposeCodec, ZstdCodec
+from zarr.codecs.numcodecs import Delta
+from zarr.errors import ZarrUserWarning
 
 from robot.errors import StoreError
 from robot.specs import RobotSpec
+from robot.store import deltas
 from robot.store.chunks import ZSTD_LEVEL, Batch, Chunks
 from robot.store.disk import OpenFolder
 from robot.store.journal import EpisodeHeader
@@ -227,8 +231,10 @@ def _create_arrays(path: Path, schema: Schema, attributes: Mapping[str, str]) ->
     fields = [*schema.data.values(), *schema.final.values(), *schema.episodes.values(), schema.ends]
     for field in fields:
         shape = field.array.shape
-        root.create_array(
+        _create_array(
+            root,
             field.path,
+            has_deltas=field.is_image,
             shape=(0, *shape),
             chunks=(field.rows, *shape),
             shards=(field.rows * field.shard, *shape) if field.shard else None,
@@ -241,6 +247,13 @@ def _create_arrays(path: Path, schema: Schema, attributes: Mapping[str, str]) ->
         )
     # An (empty) array, because zarr looks for members in groups only and would warn of the journal's files.
     root.create_array("journal", shape=(0,), dtype="uint8")
+
+
+def _create_array(root: zarr.Group, path: str, has_deltas: bool, **how: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Numcodecs codecs are not", ZarrUserWarning)
+        filters = [TransposeCodec(order=deltas.ORDER), Delta(dtype="u1")] if has_deltas else None
+        root.create_array(path, filters=filters, **how)
 
 
 def require_same_robot(tables: Tables, spec: RobotSpec) -> None:

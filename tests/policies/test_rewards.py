@@ -10,7 +10,8 @@ from conftest import make_episode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.rewards import RewardConfig, label, rlif, sparse_success
+from policies.rewards import RewardConfig, by_classifier, label, rlif, sparse_success
+from robot.errors import StoreError
 
 ONSETS = np.array([0, 0, 1, 1, 1, 0, 0, 1, 0], bool)
 
@@ -64,3 +65,15 @@ def test_the_bounds_hold_for_the_worst_sequence_of_interventions() -> None:
     worst = 0.3 * rlif(np.arange(400) % 2 == 1) @ gamma ** np.arange(400)
     assert worst == pytest.approx(low, rel=1e-5)
     assert high == 1.0
+
+
+@pytest.mark.parametrize(("end", "last", "paid"), [("failure", 0.9, 1.0), ("success", 0.8, 0.0), ("timeout", 0.9, 0.0)])
+def test_a_classifiers_verdict_replaces_the_episodes_label(end: str, last: float, paid: float) -> None:
+    episode = make_episode(4, end=end)
+    scores = np.array([0.99, 0.99, 0.0, last], np.float32)
+    np.testing.assert_array_equal(by_classifier(lambda e: scores, threshold=0.85)(episode), [0, 0, 0, paid])
+
+
+def test_a_classifier_scores_every_step() -> None:
+    with pytest.raises(StoreError, match="each of 4 steps"):
+        by_classifier(lambda episode: np.zeros(3, np.float32), threshold=0.5)(make_episode(4))

@@ -14,6 +14,7 @@ from store_samples import QUICK, PlainEpisode, plain_episode, robot
 from robot.errors import StoreError
 from robot.specs import ArraySpec
 from robot.store import StoreReader, StoreWriter, check, info
+from robot.store.schema import SCHEMA_VERSION
 from robot.types import Source, StepTiming
 
 SPEC = robot()
@@ -113,7 +114,9 @@ def test_missing_alien_newer_and_older_stores_are_refused_in_a_sentence(tmp_path
     for version, advice in ((99, "update nudge"), (1, "record anew")):
         content["attributes"]["schema_version"] = version
         metadata.write_text(json.dumps(content))
-        with pytest.raises(StoreError, match=f"schema version {version}, and this nudge reads 3; {advice}"):
+        with pytest.raises(
+            StoreError, match=f"schema version {version}, and this nudge reads {SCHEMA_VERSION}; {advice}"
+        ):
             StoreReader.open(tmp_path / "new.zarr")
 
 
@@ -142,7 +145,7 @@ def test_info_counts_steps_successes_and_onsets_of_interventions(tmp_path: Path)
         found.items()
         >= {
             "spec": "test_arm/peg",
-            "schema_version": 3,
+            "schema_version": SCHEMA_VERSION,
             "episodes": 2,
             "steps": 10,
             "successes": 1,
