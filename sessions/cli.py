@@ -150,12 +150,14 @@ def run_verb(verb: Verb, arguments: argparse.Namespace) -> int:
 
 
 def disk_error(error: OSError) -> str | None:
-    """Return the sentence for a full or forbidden disk; None for errors that are no matter of the disk."""
+    """Return the sentence for a full or forbidden disk; None for errors that are no matter of the disk and name no file."""
     place = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full{place}; every acknowledged step is kept. Free space, then run the same command again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"Writing or reading is not allowed here{place}. Choose another place with --run DIR."
+    if error.filename and error.errno:
+        return f"Cannot read or write {error.filename}: {os.strerror(error.errno)}."
     return None
 
 

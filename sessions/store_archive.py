@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from zarr.storage import ObjectStore
 
 from robot.errors import StoreError
 from robot.store.archive import pull, push
+from robot.store.disk import disk_errors
 from sessions.progress import Progress
 from sessions.result import tell
 
@@ -25,7 +29,7 @@ RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 def push_verb(arguments: argparse.Namespace) -> int:
     """Copy a store into an archive."""
     count = _moved("push", arguments.url, lambda archive, seen: push(arguments.path, archive, seen))
-    sentence = f"Get it back with: nudge store pull {arguments.url} {arguments.path.name}"
+    sentence = f"Get it back with: nudge store pull {shlex.quote(arguments.url)} {shlex.quote(arguments.path.name)}"
     return tell(arguments, {"what": "archived", "url": arguments.url, "files": count}, sentence)
 
 
@@ -42,6 +46,7 @@ def _moved(name: str, url: str, work: Callable[[ObjectStore[Any], Callable[[int,
     except ImportError:
         raise StoreError("Archives need the package obstore; install it: pip install 'nudge-robot[archive]'") from None
     progress = Progress(name, total=0)
+    made: list[Path] = []
 
     def seen(done: int, total: int) -> None:
         progress.expect(total)
@@ -49,21 +54,31 @@ def _moved(name: str, url: str, work: Callable[[ObjectStore[Any], Callable[[int,
 
     try:
         with progress:
-            return work(_archive(library, url, is_made=name == "push"), seen)
+            return work(_archive(library, url, made if name == "push" else None), seen)
+    except StoreError:
+        for folder in made:  # those that hold nothing
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
     except library.exceptions.BaseError as error:
         reason = str(error).splitlines()[0]
         raise StoreError(f"The archive {url} cannot be reached: {reason}. See nudge store {name} --help.") from error
 
 
-def _archive(library: Any, url: str, is_made: bool) -> ObjectStore[Any]:
-    """Return the place as zarr has it; where it `is_made`, with the folder that it is on this machine."""
+def _archive(library: Any, url: str, made: list[Path] | None) -> ObjectStore[Any]:
+    """Return the place as zarr has it; a folder on this machine is made, and those that are new are added to `made`."""
     scheme, found, place = url.partition("://")
     if not found:
         raise StoreError(f"An archive is named by its URL, for example s3://bucket/demos.zarr; found {url!r}.")
     if scheme == "file":
-        if is_made:
-            Path(place).mkdir(parents=True, exist_ok=True)
-        return ObjectStore(library.store.from_url(url))
+        folder = Path(unquote(place))
+        if not folder.is_absolute():
+            raise StoreError(f"A folder is named as file:///, with its whole path; found {url!r}.")
+        if made is not None:
+            made += [one for one in (folder, *folder.parents) if not one.exists()]
+            with disk_errors(folder, "Nothing was archived."):
+                folder.mkdir(parents=True, exist_ok=True)
+        return ObjectStore(library.store.LocalStore(folder))
     # given any options of ours, the library no longer looks for this one in the environment
     is_plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
     options = {"connect_timeout": f"{CONNECT_TIMEOUT_S}s", "allow_http": is_plain}

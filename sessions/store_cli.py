@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from robot.errors import StoreError
 from robot.store import check, info, repair
 
 COLUMNS = ("path", "spec", "episodes", "steps", "successes", "interventions", "bytes")
+
+PIPE_COLUMNS = 1000
 
 
 def find_stores(folder: Path) -> list[Path]:
@@ -46,14 +49,16 @@ def ls_verb(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0
-    table = Table(*COLUMNS, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
     for row in rows:
         values = [str(row.get(column, "")) for column in COLUMNS]
         values[-1] = in_bytes(row["bytes"]) if "bytes" in row else ""
-        table.add_row(*values)
+        table.add_row(*map(escape, values))
         if "error" in row:
-            table.add_row("", f"[red]{row['error']}[/]")
-    Console().print(table if rows else f"No stores below {folder}.")
+            table.add_row("", f"[red]{escape(row['error'])}[/]")
+    _console().print(table if rows else escape(f"No stores below {folder}."))
     return 0
 
 
@@ -89,10 +94,15 @@ def info_verb(arguments: argparse.Namespace) -> int:
         return int(bool(problems))
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in facts.items():
-        table.add_row(name, in_bytes(value) if name.startswith("bytes") else str(value))
-    table.add_row("problems", "\n".join(problems) or "none")
-    Console().print(table)
+        table.add_row(name, in_bytes(value) if name.startswith("bytes") else escape(str(value)))
+    table.add_row("problems", escape("\n".join(problems)) or "none")
+    _console().print(table)
     return int(bool(problems))
+
+
+def _console() -> Console:
+    """Return the terminal; what goes into a file or a pipe is not folded to 80 columns."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_COLUMNS)
 
 
 def in_bytes(count: float) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from robot.errors import ConfigError
 from sessions.formats import ExportOptions, ImportOptions, Report, export_store, import_store
+from sessions.formats.guard import bounded_memory
 from sessions.progress import Progress
 
 
@@ -16,7 +17,7 @@ def import_verb(arguments: argparse.Namespace) -> int:
     options = ImportOptions(
         arguments.commanded_by, arguments.period, arguments.name, dict(_topic(word) for word in arguments.topic)
     )
-    with Progress("import", total=0) as progress:
+    with Progress("import", total=0) as progress, bounded_memory():
         report = import_store(arguments.source, arguments.out, arguments.format, options, _seen(progress))
     return _tell(arguments, report)
 

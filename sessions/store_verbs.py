@@ -79,7 +79,9 @@ def _view(parser: argparse.ArgumentParser) -> None:
 
 def _push(parser: argparse.ArgumentParser) -> None:
     _one(parser)
-    parser.add_argument("url", help="an empty place: s3://bucket/peg/demos.zarr, gs://, az://, or a folder as file:")
+    parser.add_argument(
+        "url", help="an empty place: s3://bucket/peg/demos.zarr, gs://, az://, or a folder as file:///path"
+    )
 
 
 def _pull(parser: argparse.ArgumentParser) -> None:
@@ -221,7 +223,7 @@ _add(
     "Reads the whole source first to last and says what went where, what is missing and what was left out. Nothing is\n"
     "invented, and nothing is there where it fails. Pickles (SERL) are read without running anything in them.",
     (
-        "nudge store import demos.hdf5 --out runs/peg/demos.zarr --source human",
+        "nudge store import demos.hdf5 --out runs/peg/demos.zarr --period 0.05 --source human",
         "nudge store import bag.mcap --out bag.zarr --period 0.1 --topic /joint_states=joints --topic /cmd=action",
     ),
     _import,

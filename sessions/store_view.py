@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import html
 import io
+import os
 from pathlib import Path
 
 from PIL import Image
 
 from robot.errors import StoreError
 from robot.store import Episode, StoreReader
+from robot.store.disk import disk_errors
 from robot.types import Source
 from sessions import plots
 from sessions.episode_plot import draw_episode, reasons_of
@@ -45,9 +47,15 @@ def view(path: Path, index: int, out: Path | None = None) -> Path:
         raise StoreError(f"There is no folder {out.parent}; make it, or name another --out.")
     episode = reader.episode(index)
     content = _picture(episode, reader) if out.suffix == ".png" else _page(path, episode, reader).encode()
-    temporary = out.with_name(f".{out.name}.partial")
-    temporary.write_bytes(content)
-    temporary.replace(out)
+    temporary = out.with_name(f".{os.getpid()}.partial")
+    with disk_errors(out, "Nothing was written."):
+        if out.is_dir():
+            raise StoreError(f"{out} is a folder; name a file.")
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(out)
+        finally:
+            temporary.unlink(missing_ok=True)
     return out
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from zarr.abc.store import Store
@@ -42,8 +43,7 @@ def push(path: str | Path, archive: Store, seen: Seen = lambda done, total: None
             raise StoreError(f"A session of {path} died within an episode; first: nudge store repair {path}")
         if problems := check(path):
             raise StoreError(f"The store {path} is damaged and was not archived: {problems[0]}")
-        with disk_errors(path, "The archive was not finished."):
-            return asyncio.run(_push(tables.root, archive, seen))
+        return asyncio.run(_push(tables.root, archive, seen))
     finally:
         lock.release()
 
@@ -59,15 +59,13 @@ def pull(archive: Store, path: str | Path, seen: Seen = lambda done, total: None
         raise StoreError(f"{path} exists already; name another place.")
     arriving = path.with_name(f"{path.name}.pulling-{os.getpid()}")
     try:
-        with disk_errors(path, "Nothing was kept of the archive."):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            count = asyncio.run(_pull(archive, arriving, seen))
-            if problems := check(arriving):
-                raise StoreError(f"What arrived is damaged and was not kept: {problems[0]}")
-            if path.exists():
-                raise StoreError(f"{path} has appeared meanwhile; name another place.")
-            arriving.rename(path)
-            return count
+        count = asyncio.run(_pull(archive, arriving, seen))
+        if problems := check(arriving):
+            raise StoreError(f"What arrived is damaged and was not kept: {problems[0]}")
+        if path.exists():
+            raise StoreError(f"{path} has appeared meanwhile; name another place.")
+        arriving.rename(path)
+        return count
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
 
@@ -81,12 +79,17 @@ def files_of(root: Path) -> list[str]:
 
 
 async def _push(root: Path, archive: Store, seen: Seen) -> int:
-    if await archive.exists(ROOT):
+    with _reached("It was not finished."):
+        is_there = await archive.exists(ROOT)
+    if is_there:
         raise StoreError("There is an archive at this place already; name another one.")
     prototype = default_buffer_prototype()
 
     async def send(name: str) -> None:
-        await archive.set(name, prototype.buffer.from_bytes((root / name).read_bytes()))
+        with disk_errors(root / name, "The archive was not finished."):
+            content = (root / name).read_bytes()
+        with _reached("It was not finished."):
+            await archive.set(name, prototype.buffer.from_bytes(content))
 
     names = files_of(root)
     await _each(names[:-1], send, lambda done: seen(done, len(names)))
@@ -96,24 +99,39 @@ async def _push(root: Path, archive: Store, seen: Seen) -> int:
 
 
 async def _pull(archive: Store, root: Path, seen: Seen) -> int:
-    if not await archive.exists(ROOT):
+    with _reached("Nothing was kept of it."):
+        is_there = await archive.exists(ROOT)
+        names = [name async for name in archive.list()] if is_there else []
+    if not is_there:
         raise StoreError("There is no whole store at this place; correct it, or push again what was cut off.")
-    names = [name async for name in archive.list()]
     prototype = default_buffer_prototype()
 
     async def fetch(name: str) -> None:
         parts = PurePosixPath(name).parts
         if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
             raise StoreError(f"The archive holds {name!r}, which is no name of a store's file; nothing was kept.")
-        buffer = await archive.get(name, prototype)
+        with _reached("Nothing was kept of it."):
+            buffer = await archive.get(name, prototype)
         if buffer is None:
             raise StoreError(f"{name} went away while the archive was read; nothing was kept.")
         place = root / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(buffer.to_bytes())
+        with disk_errors(root, "Nothing was kept of the archive."):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(buffer.to_bytes())
 
     await _each(names, fetch, lambda done: seen(done, len(names)))
     return len(names)
+
+
+@contextmanager
+def _reached(advice: str) -> Iterator[None]:
+    """Raise what a network or a disk says of the archive as one sentence that ends with `advice`."""
+    try:
+        yield
+    except OSError as error:
+        first = (str(error).splitlines() or [""])[0][:200]
+        what = "there is no such bucket or folder" if isinstance(error, FileNotFoundError) else first
+        raise StoreError(f"The archive cannot be reached: {what}. {advice}") from error
 
 
 async def _each(names: Iterable[str], work: Callable[[str], Awaitable[None]], seen: Callable[[int], None]) -> None:

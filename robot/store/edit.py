@@ -105,7 +105,10 @@ def cut(whole: Whole, start: int, stop: int) -> Whole:
     """
     length = len(whole.steps)
     if not 0 <= start < stop <= length:
-        raise StoreError(f"The episode has steps 0 to {length - 1}; {start} to {stop - 1} is no part of them.")
+        raise StoreError(
+            f"The episode has {length} steps, from 0; a part of it begins at a step and stops behind a later one, at "
+            f"{length} at most; found start {start} and stop {stop}."
+        )
     if stop == length:
         return replace(whole, steps=whole.steps[start:])
     steps, final = whole.steps[start:stop].copy(), whole.steps[stop : stop + 1].copy()

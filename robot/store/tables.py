@@ -171,7 +171,7 @@ def encode_attributes(attributes: Mapping[str, str | int | float]) -> NDArray[np
         StoreError: the text is too long, or a value is not text or a finite number.
     """
     try:
-        text = json.dumps(dict(attributes), allow_nan=False).encode()
+        text = json.dumps(dict(attributes), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise StoreError(f"Attributes of an episode must be text or finite numbers; {error}.") from error
     if len(text) > ATTRIBUTE_BYTES:

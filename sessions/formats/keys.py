@@ -11,6 +11,7 @@ from sessions.formats.guard import MAX_SIDE, require
 
 _NUMBERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
 _MOST_KEYS = 1000
+MOST_AXES = 4096
 _RESERVED = frozenset(Schema(RobotSpec("", {}, ("a0",), (1.0,), 1.0)).step_names) | {"observation", "images"}
 
 
@@ -46,6 +47,16 @@ def kind(array: ArraySpec) -> str:
     return f"{array.dtype}{list(array.shape)}"
 
 
+def axes(size: int, where: str) -> tuple[str, ...]:
+    """Return names for the axes of an action whose source has none.
+
+    Raises:
+        StoreError: no action has so many.
+    """
+    require(1 <= size <= MOST_AXES, f"{where} has an action of {size:,} axes; 1 to {MOST_AXES} are possible.")
+    return tuple(f"a{i}" for i in range(size))
+
+
 def require_sane(spec: RobotSpec, where: str) -> RobotSpec:
     """Return `spec`, which a file gave.
 
@@ -64,7 +75,7 @@ def require_sane(spec: RobotSpec, where: str) -> RobotSpec:
         if key.startswith("images/"):
             fits = is_picture(array.shape, array.dtype) or (len(array.shape) == 3 and array.dtype == "uint8")
             require(fits and max(array.shape) <= MAX_SIDE, f"{where}: the image {key!r} is {kind(array)}.")
-    require(1 <= spec.action_size <= 4096, f"{where} has an action of {spec.action_size} axes; 1 to 4096 are possible.")
+    axes(spec.action_size, where)
     require(len(spec.action_scale) == spec.action_size, f"{where} has another number of action scales than of axes.")
     require(1e-4 <= spec.period_s <= 60, f"{where} has a control period of {spec.period_s} s; give it with --period.")
     try:

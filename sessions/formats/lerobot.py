@@ -16,8 +16,8 @@ from robot.specs import ArraySpec, RobotSpec
 from robot.types import Source
 from sessions.formats.draft import Draft, Plan, absent
 from sessions.formats.ends import Endings
-from sessions.formats.guard import MAX_SIDE, inside, read_json, require
-from sessions.formats.keys import Names
+from sessions.formats.guard import MAX_SIDE, inside, read_json, require, require_size
+from sessions.formats.keys import Names, axes
 from sessions.formats.lerobot_carry import EXTRA, FILE, own_plan
 from sessions.formats.lerobot_tables import Episodes, Rows
 from sessions.formats.lerobot_video import frames
@@ -27,6 +27,9 @@ from sessions.formats.report import Mapped
 INFO = "meta/info.json"
 INDEX = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 """Columns that every dataset has and a store does not need: they follow from the order of the rows."""
+
+MAX_TASK = 400
+"""Characters of a task that an episode keeps."""
 
 ENDING = ("next.reward", "next.done", "next.success")
 CONVERT = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=..."
@@ -119,14 +122,15 @@ class _Dataset:
     def plan(self) -> Plan:
         action = self._all["action"]
         size = int(np.prod(action.shape))
-        axes = action.names if len(set(action.names)) == size else tuple(f"a{i}" for i in range(size))
+        names = axes(size, str(self._path))
+        names = action.names if len(set(action.names)) == size else names
         fps = float(self._info["fps"])
         require(
             fps > 0 or self._options.period_s is not None, f"{self._path} has {fps} frames a second; give --period."
         )
         keys = {key: ArraySpec(self._all[n].shape, self._all[n].dtype) for n, key in self._keys.items()}
         name = self._options.name or str(self._info.get("robot_type") or self._path.name)
-        spec = RobotSpec(name, keys, axes, (1.0,) * size, self._options.period_s or 1.0 / fps)
+        spec = RobotSpec(name, keys, names, (1.0,) * size, self._options.period_s or 1.0 / fps)
         mapped = [
             Mapped(n, key, f"{keys[key].dtype}{list(keys[key].shape)}", "mp4: lossy" * self._all[n].is_video)
             for n, key in self._keys.items()
@@ -141,6 +145,8 @@ class _Dataset:
         notes: list[str] = []
         endings = Endings(notes)
         left_out = [*self._unread, "statistics", "timestamp, frame_index, index (they follow from the order)"]
+        if any(len(self._episodes[index].task) > MAX_TASK for index in range(len(self._episodes))):
+            left_out.append(f"what a task says beyond its first {MAX_TASK} characters")
         read = lambda index: self._read(index, endings)  # noqa: E731
         return Plan(spec, len(self._episodes), read, tuple(mapped), tuple(missing), tuple(left_out), {}, notes)
 
@@ -150,7 +156,14 @@ class _Dataset:
         wanted = [
             n for n in (*self._keys, *self._extras, "action", *ENDING) if n in self._all and not self._all[n].is_video
         ]
-        table = self._rows.episode(episode, wanted, {n: self._all[n] for n in wanted})
+        row_bytes = sum(int(np.prod(f.shape, dtype=np.int64)) * np.dtype(f.dtype).itemsize for f in self._read_features)
+        require_size(where, episode.length * row_bytes)
+        order = ["frame_index"] if "frame_index" in self._all else []
+        table = self._rows.episode(episode, [*wanted, *order], {n: self._all[n] for n in (*wanted, *order)})
+        require(
+            not order or np.array_equal(table["frame_index"], np.arange(episode.length)),
+            f"{where} must have its rows in the order of frame_index; sort them, or copy the dataset again.",
+        )
         columns = {key: table[n] for n, key in self._keys.items() if not self._all[n].is_video}
         columns |= {name: table[n] for n, name in self._extras.items()}
         length = episode.length
@@ -164,7 +177,11 @@ class _Dataset:
         done = bool(table["next.done"].reshape(length)[-1]) if "next.done" in table else None
         success = bool(table["next.success"].reshape(length)[-1]) if "next.success" in table else None
         end = endings.end(done, reward, success)
-        return Draft(where, columns, end, None, {"task": episode.task[:500], "lerobot_episode": index})
+        return Draft(where, columns, end, None, {"task": episode.task[:MAX_TASK], "lerobot_episode": index})
+
+    @property
+    def _read_features(self) -> list[Feature]:
+        return [self._all[n] for n in (*self._keys, *self._extras, "action")]
 
     def _video(self, episode: Any, name: str, where: str) -> NDArray[np.uint8]:
         file, start_s = self._episodes.video(episode, name, str(self._info.get("video_path")))

@@ -240,7 +240,7 @@ class _Dataset:
             export.left_out.append(f"the exact period {self._spec.period_s} s; timestamps follow {self._fps} fps")
         export.left_out.append(f"observations after the last action: in {FILE}, which LeRobot does not read")
         export.missing += [
-            "a task in words: " + self._task,
+            *([] if export.options.task else [f"a task in words: {self._task!r} is the robot's name"]),
             "quantiles in the statistics",
             "next.reward is NaN where nobody gave one",
         ]

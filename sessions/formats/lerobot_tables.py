@@ -17,6 +17,7 @@ from sessions.formats.pictures import from_file
 MAX_GROUP_BYTES = 2 << 30
 """Of the rows that a parquet file keeps together, unpacked."""
 
+VALUE_BYTES = 8
 _PLACE = re.compile(r"\{(chunk_index|file_index|video_key)(?::0?(\d)d)?\}")
 
 
@@ -154,7 +155,10 @@ class Rows:
 
     def _read(self, group: int, names: tuple[str, ...]) -> Any:
         if self._group[:2] != (group, names):
-            size = self._file.metadata.row_group(group).total_byte_size
+            rows = self._file.metadata.row_group(group)
+            # what the file says that it unpacks to is before its own run-length encoding, which knows no bound
+            values = sum(rows.column(number).num_values for number in range(rows.num_columns))
+            size = max(rows.total_byte_size, VALUE_BYTES * values)
             require_size(f"A group of rows of {self._path}", size, MAX_GROUP_BYTES)
             self._group = (group, names, self._file.read_row_group(group, columns=list(names)))
         return self._group[2]

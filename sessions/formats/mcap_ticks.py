@@ -16,7 +16,7 @@ from robot.types import Source
 from sessions.formats import cdr
 from sessions.formats.draft import Draft, Plan
 from sessions.formats.guard import require, require_size
-from sessions.formats.keys import Names, is_picture
+from sessions.formats.keys import Names, axes, is_picture
 from sessions.formats.mcap_messages import Sample, messages
 from sessions.formats.mcap_values import STAMPED, TYPES, Decoder
 from sessions.formats.options import ImportOptions
@@ -200,7 +200,11 @@ class _Bag:
             if stream.sample is None:
                 continue
             array = ArraySpec(stream.sample.shape, stream.sample.dtype.name)
-            remark = "newest before the next tick" if stream is self._action else "newest not later than the tick"
+            remark, is_action = "newest not later than the tick", stream is self._action
+            if is_action:
+                remark = "newest before the next tick"
+                remark += f", {array.dtype} rounded to float32" * (array.dtype != "float32")
+                array = ArraySpec((size,), "float32")
             mapped.append(
                 Mapped(
                     stream.topic + f"#{stream.part}" * bool(stream.part),
@@ -209,15 +213,15 @@ class _Bag:
                     remark,
                 )
             )
-            if stream is not self._action:
+            if not is_action:
                 keys[stream.key] = array
-        axes = tuple(f"a{i}" for i in range(size))
         name = self._options.name or self._path.stem
-        spec = RobotSpec(name, keys, axes, (1.0,) * size, self._options.period_s or 0.0)
+        spec = RobotSpec(name, keys, axes(size, str(self._path)), (1.0,) * size, self._options.period_s or 0.0)
         taken = {stream.topic for stream in self._streams}
         left_out = [f"{topic} ({kind})" for topic, kind in sorted(self._types.items()) if topic not in taken]
         left_out.append("samples between the ticks")
         missing: tuple[str, ...] = ("requested actions", "rewards", "seeds", "units and frames")
+        missing += ("who commanded (as the options say)",) * (not self._is_raw)
         missing += ("what followed each last step", "how each episode ended: stored as truncated")
         return Plan(spec, len(self._ticks), self._read, tuple(mapped), missing, tuple(left_out))
 
@@ -226,6 +230,7 @@ class _Bag:
         where = f"episode {index} of {self._path}"
         rows: dict[int, NDArray[np.int64]] = {}
         columns: dict[str, NDArray[Any]] = {"stamp_ns": ticks}
+        require_size(where, len(ticks) * sum(s.sample.nbytes for s in self._streams if s.sample is not None))
         stamps = np.full((len(ticks), len(self._streams) - 1), -1, np.int64)
         column = 0
         for number, stream in enumerate(self._streams):
@@ -234,7 +239,6 @@ class _Bag:
             sample = stream.sample
             if sample is None:
                 continue
-            require_size(where, len(ticks) * sample.nbytes)
             columns[stream.key] = np.empty((len(ticks), *sample.shape), sample.dtype)
             if not is_action:
                 stamps[:, column] = np.array(stream.stamps, np.int64)[rows[number]]

@@ -2,7 +2,7 @@
 
 The standard unpickler calls what a file names. This one is a small machine of its own that has no call in it: a name
 stands for itself, and the few that numpy uses for its arrays are understood as descriptions of bytes. So nothing that a
-file says can run code, and nothing takes more memory than a fixed multiple of the file's bytes.
+file says can run code, and its values take no more memory than a fixed multiple of the file's bytes.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,8 @@ from robot.errors import StoreError
 from robot.specs import ArraySpec, RobotSpec
 from sessions.formats import carry
 from sessions.formats.draft import Draft, Plan
-from sessions.formats.guard import MAX_TEXT_BYTES, require
-from sessions.formats.keys import Names
+from sessions.formats.guard import MAX_TEXT_BYTES, require, require_size
+from sessions.formats.keys import Names, axes
 from sessions.formats.options import ImportOptions
 from sessions.formats.outgoing import Export, plain_names
 from sessions.formats.pictures import Layout
@@ -73,7 +74,7 @@ def _plan(folder: Folder, options: ImportOptions) -> Plan:
     spec = RobotSpec(
         options.name or folder.path.name.removesuffix(".zip").removesuffix(".zarr"),
         {key: ArraySpec(layouts[name].shape, layouts[name].dtype) for name, key in keys.items()},
-        tuple(f"a{i}" for i in range(size)),
+        axes(size, str(folder.path)),
         (1.0,) * size,
         options.period_s,
     )
@@ -83,6 +84,8 @@ def _plan(folder: Folder, options: ImportOptions) -> Plan:
     def read(index: int) -> Draft:
         start, stop = int(ends[index - 1]) if index else 0, int(ends[index])
         where = f"episode {index} of {folder.path}"
+        row_bytes = sum(math.prod(a.shape[1:]) * a.dtype.itemsize for a in (action, *arrays.values()))
+        require_size(where, (stop - start) * row_bytes)
         columns = {"action": action.rows(start, stop)}
         for name, key in keys.items():
             columns[key] = layouts[name].rows(arrays[name].rows(start, stop), f"{name} of {where}")

@@ -17,8 +17,8 @@ from robot.specs import ArraySpec, RobotSpec
 from sessions.formats import carry
 from sessions.formats.draft import Draft, Plan
 from sessions.formats.ends import Endings
-from sessions.formats.guard import library, require, require_size
-from sessions.formats.keys import Names
+from sessions.formats.guard import MAX_EPISODE_BYTES, library, require, require_size
+from sessions.formats.keys import Names, axes
 from sessions.formats.options import ImportOptions
 from sessions.formats.outgoing import Export, plain_names, shifted
 from sessions.formats.pictures import Layout
@@ -68,6 +68,17 @@ class _Source:
         require_size(f"{self.path}: {name}", found.size * found.dtype.itemsize)
         return found
 
+    def require_fits(self, group: str, where: str) -> None:
+        """Raise StoreError where the datasets below a group are too large together."""
+        sizes = [0]
+
+        def count(name: str, found: Any) -> None:
+            if isinstance(found, self._h5py.Dataset):
+                sizes.append(found.size * found.dtype.itemsize)
+
+        self.group(group).visititems(count)
+        require_size(where, sum(sizes), 2 * MAX_EPISODE_BYTES)  # each observation is there twice, as next_obs too
+
     def rows(self, name: str) -> NDArray[Any]:
         found = self.array(name)
         require(found.dtype.kind in "fiub", f"{self.path}: {name} must be numbers; found {found.dtype}. Remove it.")
@@ -104,17 +115,19 @@ def _plan(source: _Source, options: ImportOptions) -> Plan:
     spec = RobotSpec(
         options.name or environment.get("environment", "") or source.path.stem,
         {key: ArraySpec(layouts[name].shape, layouts[name].dtype) for name, key in keys.items()},
-        tuple(f"a{i}" for i in range(size)),
+        axes(size, str(source.path)),
         (1.0,) * size,
         options.period_s,
     )
     remark = "" if actions.dtype == np.float32 else f"{actions.dtype} rounded to float32"
-    mapped += [Mapped("actions", "action", f"float32[{size}]", remark), Mapped("rewards", "reward", "float32[]")]
+    mapped += [Mapped("actions", "action", f"float32[{size}]", remark)]
+    has_rewards = any(source.has(f"data/{demo}/rewards") for demo in demos)
+    mapped += [Mapped("rewards", "reward", "float32[]")] * has_rewards
     notes: list[str] = []
-    reader = _Reader(source, demos, layouts, keys, Endings(notes), notes)
-    unread = [f"{first}/{name}" for name in source.group(first) if name not in _KNOWN]
-    missing = ("stamps", "requested actions", "who commanded (as the options say)", "seeds", "units and frames")
-    return Plan(spec, len(demos), reader.read, tuple(mapped), missing, tuple(others + unread), environment, notes)
+    reader = _Reader(source, demos, layouts, keys, Endings(notes), notes, has_rewards)
+    missing = ["stamps", "requested actions", "who commanded (as the options say)", "seeds", "units and frames"]
+    missing += ["rewards"] * (not has_rewards)
+    return Plan(spec, len(demos), reader.read, tuple(mapped), tuple(missing), tuple(others), environment, notes)
 
 
 def _observations(source: _Source, first: str) -> tuple[dict[str, Layout], list[Mapped], dict[str, str]]:
@@ -150,9 +163,10 @@ class _Reader:
         keys: dict[str, str],
         endings: Endings,
         notes: list[str],
+        has_rewards: bool,
     ) -> None:
         self._source, self._demos, self._layouts, self._keys = source, demos, layouts, keys
-        self._endings, self._notes, self._unlike = endings, notes, 0
+        self._endings, self._notes, self._has_rewards = endings, notes, has_rewards
 
     def read(self, index: int) -> Draft:
         demo = f"data/{self._demos[index]}"
@@ -162,6 +176,10 @@ class _Reader:
             found == self._keys.keys(),
             f"{where} must have the observations {sorted(self._keys)}; found {sorted(found)}.",
         )
+        source.require_fits(demo, where)
+        for name in source.group(demo):
+            if name not in _KNOWN:
+                self._note(f"{name} ({where} and maybe others)")
         columns = {"action": source.rows(f"{demo}/actions")}
         for name, key in self._keys.items():
             columns[key] = self._layouts[name].rows(source.rows(f"{demo}/obs/{name}"), f"{name} of {where}")
@@ -172,6 +190,8 @@ class _Reader:
         )
         if source.has(f"{demo}/rewards"):
             columns["reward"] = source.rows(f"{demo}/rewards")
+        elif self._has_rewards:
+            self._note(f"nothing, but rewards are not in every demo ({where} and maybe others)")
         dones = source.rows(f"{demo}/dones") if source.has(f"{demo}/dones") else None
         for name, values in (("rewards", columns.get("reward")), ("dones", dones)):
             require(values is None or values.shape == (length,), f"{where} must have {length} {name}.")
@@ -206,6 +226,7 @@ def _own_plan(source: _Source, demos: list[str], header: carry.Header) -> Plan:
 
     def read(index: int) -> Draft:
         demo, where = f"data/{demos[index]}", f"{demos[index]} of {source.path}"
+        source.require_fits(demo, where)
         columns = {key: source.rows(f"{demo}/obs/{name}") for key, name in header.names.items()}
         columns |= {"action": source.rows(f"{demo}/actions"), "reward": source.rows(f"{demo}/rewards")}
         columns |= {name: source.rows(f"{demo}/{HEADER}/{name}") for name in extras}

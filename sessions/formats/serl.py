@@ -15,8 +15,8 @@ from robot.specs import ArraySpec, RobotSpec
 from robot.types import Source
 from sessions.formats.draft import Draft, Plan
 from sessions.formats.ends import Endings
-from sessions.formats.guard import require
-from sessions.formats.keys import Names
+from sessions.formats.guard import require, require_size
+from sessions.formats.keys import Names, axes
 from sessions.formats.options import ImportOptions
 from sessions.formats.pickle_values import ArrayValue, read
 from sessions.formats.pictures import Layout
@@ -88,14 +88,14 @@ class _Transitions:
         remark = "" if action.dtype == np.float32 else f"{action.dtype} rounded to float32"
         mapped += [Mapped("actions", "action", f"float32[{spec.action_size}]", remark)]
         mapped += [Mapped("rewards", "reward", "float32[]"), Mapped("dones", "episodes, and how they ended", "")]
-        mapped += [Mapped("infos/intervene_action", "source", "uint8[]", "human where an intervention is logged")]
-        missing = (
-            "stamps",
-            "requested actions",
-            "who commanded the other steps (as the options say)",
-            "seeds",
-            "units",
+        is_logged = any(isinstance(one.get("infos"), dict) and "intervene_action" in one["infos"] for one in self._all)
+        mapped += [
+            Mapped("infos/intervene_action", "source", "uint8[]", "human where an intervention is logged")
+        ] * is_logged
+        who = (
+            "who commanded the other steps (as the options say)" if is_logged else "who commanded (as the options say)"
         )
+        missing = ("stamps", "requested actions", who, "seeds", "units")
         return Plan(
             spec,
             len(starts),
@@ -111,9 +111,9 @@ class _Transitions:
         keys = {
             key: ArraySpec(self._layouts[name].shape, self._layouts[name].dtype) for name, key in self._keys.items()
         }
-        axes = tuple(f"a{i}" for i in range(size))
+        names = axes(size, str(self._path))
         return RobotSpec(
-            self._options.name or self._path.stem, keys, axes, (1.0,) * size, self._options.period_s or 0.0
+            self._options.name or self._path.stem, keys, names, (1.0,) * size, self._options.period_s or 0.0
         )
 
     def _starts(self) -> list[int]:
@@ -138,11 +138,11 @@ class _Transitions:
         where = f"episode {index} of {self._path} (transitions {start} to {stop - 1})"
         steps = self._all[start:stop]
         observed = [flat(one["observations"]) for one in steps]
+        # one array may stand in many transitions: a file says so in a few bytes
+        require_size(where, sum(value.nbytes for one in observed for value in one.values()))
         columns = {key: self._rows(name, observed, where) for name, key in self._keys.items()}
         columns["action"] = stacked([value_of(one["actions"]).reshape(-1) for one in steps], f"actions of {where}")
-        columns["reward"] = stacked([value_of(one["rewards"]).reshape(-1) for one in steps], f"rewards of {where}")[
-            :, 0
-        ]
+        columns["reward"] = stacked([single(one["rewards"], "reward") for one in steps], f"rewards of {where}")
         infos = [one["infos"] if isinstance(one.get("infos"), dict) else {} for one in steps]
         human, other = int(Source.HUMAN), int(self._options.commanded_by)
         columns["source"] = np.array([human if "intervene_action" in info else other for info in infos], np.uint8)
@@ -183,9 +183,18 @@ def value_of(value: Any) -> NDArray[Any]:
 
 
 def truth(value: Any) -> bool:
+    return bool(single(value, "flag"))
+
+
+def single(value: Any, what: str) -> NDArray[Any]:
+    """Return the one number (), of whatever shape it is in the pickle.
+
+    Raises:
+        StoreError: there are none or several.
+    """
     array = value_of(value)
-    require(array.size == 1, "A flag of a transition must be one value; it is no SERL log.")
-    return bool(array.reshape(-1)[0])
+    require(array.size == 1, f"A {what} of a transition must be one value; found {array.size}. It is no SERL log.")
+    return array.reshape(())
 
 
 def flat(observation: Any) -> dict[str, NDArray[Any]]:

@@ -148,6 +148,7 @@ def _described(source: Path, name: str, **changes: Any) -> None:
 
 ZARRAY = {
     "a huge shape": ("data/state", {"shape": [7, 1 << 50]}, "of shapes > 0"),
+    "a huge action": ("data/action", {"shape": [7, 10**12], "chunks": [3, 2]}, "1 to 4096 are possible"),
     "a huge chunk": ("data/state", {"chunks": [1 << 50, 5]}, "bytes of memory"),
     "fewer rows": ("data/state", {"shape": [6, 5]}, "must have 7 rows"),
     "objects": ("data/state", {"dtype": "|O"}, "must be numbers"),

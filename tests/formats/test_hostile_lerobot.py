@@ -39,6 +39,7 @@ INFO = {
     "a video above": ({"video_path": "../../{video_key}.mp4"}, "outside of it"),
     "no such file": ({"data_path": "data/other.parquet"}, "is missing"),
     "no action": ({"features": {}}, "no feature 'action'"),
+    "a huge action": ({"features": {"action": {"dtype": "float32", "shape": [10**12]}}}, "1 to 4096 are possible"),
     "no rate": ({"fps": 0}, "division|damaged|frames"),
     "a wrong rate": ({"fps": 30}, "must have 4 frames"),
 }

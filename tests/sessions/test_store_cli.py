@@ -160,7 +160,7 @@ def test_view_shows_an_episode(runs: Path, tmp_path: Path, kind: str, capsys: py
         (("view", "STORE", "--episode", "3"), "has no episode 3: it holds 3, numbered from 0"),
         (("view", "STORE", "--out", "episode.gif"), r"\*.html or \*.png; found episode.gif"),
         (("view", "STORE", "--out", "no/such/folder/e.png"), "There is no folder no/such/folder"),
-        (("trim", "STORE", "--episode", "0", "--start", "9"), "has steps 0 to 3"),
+        (("trim", "STORE", "--episode", "0", "--start", "9"), "has 4 steps, from 0"),
         (("drop", "STORE", "--episodes", "1,7"), "has episodes 0 to 2; there is no 7"),
         (("merge", "STORE", "--out", "STORE"), "exists already"),
         (("repair", "nowhere.zarr"), "There is no store at nowhere.zarr"),
@@ -200,3 +200,31 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 )
 def test_sizes_read_as_a_person_says_them(count: float, text: str) -> None:
     assert in_bytes(count) == text
+
+
+def test_words_in_a_store_are_never_taken_for_markup(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "demos[old].zarr"
+    shutil.copytree(runs / "a" / "demos.zarr", store)
+    file = store / "zarr.json"
+    text = json.loads(file.read_text())
+    text["attributes"]["spec"]["name"] = "x[/b]"
+    file.write_text(json.dumps(text))
+    assert cli.main(["store", "ls", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert f"{store} " in out
+    assert "x[/b]" in out
+    cli.main(["store", "info", str(store)])
+    assert "x[/b]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["folder.png", "n" * 300 + ".png"])
+def test_a_picture_that_cannot_be_written_there_is_one_sentence(
+    runs: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    store = str(runs / "a" / "demos.zarr")
+    assert cli.main(["store", "view", store, "--out", str(tmp_path / name)]) != 0
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]

@@ -59,7 +59,7 @@ def test_a_push_that_is_cut_off_leaves_no_archive_and_can_be_done_again(store: P
             await super().set(key, value)
 
     archive = MemoryStore()
-    with pytest.raises(StoreError, match=r"Input/output error. The archive was not finished"):
+    with pytest.raises(StoreError, match=r"Input/output error. It was not finished"):
         push(store, Failing(archive))
     with pytest.raises(StoreError, match="no whole store at this place"):
         pull(archive, tmp_path / "b.zarr")

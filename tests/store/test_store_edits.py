@@ -110,8 +110,8 @@ def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(tmp_path: Path)
     store(tmp_path / "b.zarr")
     for act, sentence in (
         (lambda: drop(tmp_path / "a.zarr", [3]), "has episodes 0 to 2; there is no 3"),
-        (lambda: trim(tmp_path / "a.zarr", 0, 2, 2), "has steps 0 to 5; 2 to 1 is no part"),
-        (lambda: trim(tmp_path / "a.zarr", 0, 0, 7), "has steps 0 to 5"),
+        (lambda: trim(tmp_path / "a.zarr", 0, 2, 2), "has 6 steps, from 0; .* found start 2 and stop 2"),
+        (lambda: trim(tmp_path / "a.zarr", 0, 0, 7), "has 6 steps, from 0"),
         (lambda: drop(tmp_path / "c.zarr", [0]), "no store at"),
         (lambda: merge([], tmp_path / "d.zarr"), "at least one store"),
         (lambda: merge([tmp_path / "a.zarr"], tmp_path / "b.zarr"), "exists already"),
