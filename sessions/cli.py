@@ -150,7 +150,7 @@ def run_verb(verb: Verb, arguments: argparse.Namespace) -> int:
 
 
 def disk_error(error: OSError) -> str | None:
-    """Return the sentence for a full or forbidden disk; None for errors that are no matter of the disk and name no file."""
+    """Return the sentence for what an error of a disk or a file means; None where it names no file."""
     place = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full{place}; every acknowledged step is kept. Free space, then run the same command again."

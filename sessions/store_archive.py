@@ -73,7 +73,7 @@ def _archive(library: Any, url: str, made: list[Path] | None) -> ObjectStore[Any
     if scheme == "file":
         folder = Path(unquote(place))
         if not folder.is_absolute():
-            raise StoreError(f"A folder is named as file:///, with its whole path; found {url!r}.")
+            raise StoreError(f"A folder is named by its whole path; found {url!r}, which begins at no root.")
         if made is not None:
             made += [one for one in (folder, *folder.parents) if not one.exists()]
             with disk_errors(folder, "Nothing was archived."):

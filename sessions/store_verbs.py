@@ -79,9 +79,7 @@ def _view(parser: argparse.ArgumentParser) -> None:
 
 def _push(parser: argparse.ArgumentParser) -> None:
     _one(parser)
-    parser.add_argument(
-        "url", help="an empty place: s3://bucket/peg/demos.zarr, gs://, az://, or a folder as file:///path"
-    )
+    parser.add_argument("url", help="an empty place: s3://bucket/peg/demos.zarr, gs://, az://, or a folder's file URL")
 
 
 def _pull(parser: argparse.ArgumentParser) -> None:

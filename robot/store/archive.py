@@ -23,6 +23,7 @@ from robot.store.lock import locked
 from robot.store.tables import JOURNAL, Tables
 
 ROOT = "zarr.json"
+TOP = ("data", "meta", str(PurePosixPath(JOURNAL).parent))
 AT_ONCE = 8
 """Files on their way at a time; one is at most some megabytes."""
 
@@ -72,7 +73,8 @@ def pull(archive: Store, path: str | Path, seen: Seen = lambda done, total: None
 
 def files_of(root: Path) -> list[str]:
     """Return the names of a store's files below `root`, without what belongs to sessions; the group's own is last."""
-    names = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
+    files = (file for file in root.rglob("*") if file.is_file() and not file.is_symlink())
+    names = (file.relative_to(root).as_posix() for file in files)
     session = str(PurePosixPath(JOURNAL).parent)
     kept = sorted(name for name in names if not name.startswith(f"{session}/") or name == f"{session}/{ROOT}")
     return [*(name for name in kept if name != ROOT), ROOT]
@@ -108,7 +110,7 @@ async def _pull(archive: Store, root: Path, seen: Seen) -> int:
 
     async def fetch(name: str) -> None:
         parts = PurePosixPath(name).parts
-        if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
+        if not parts or (name != ROOT and parts[0] not in TOP) or ".." in parts:
             raise StoreError(f"The archive holds {name!r}, which is no name of a store's file; nothing was kept.")
         with _reached("Nothing was kept of it."):
             buffer = await archive.get(name, prototype)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from robot.errors import StoreError
 from robot.store.disk import disk_errors
 from robot.store.episode import Episode
 from robot.store.metadata import check_metadata
 from robot.store.reader import StoreReader
 from robot.store.schema import NO_STAMP
 from robot.store.tables import JOURNAL, Tables
-from robot.types import Source
+from robot.types import Label, Source
 
 
 def info(path: str | Path) -> dict[str, str | int | float]:
@@ -59,7 +60,11 @@ def check(path: str | Path) -> list[str]:
             return problems
         reader = StoreReader(tables)
         for index in range(len(reader)):
-            problems += [f"Episode {index}: {what}" for what in _check_episode(reader.episode(index))]
+            try:
+                found = _check_episode(reader.episode(index))
+            except StoreError as error:
+                found = [str(error)]
+            problems += [f"Episode {index}: {what}" for what in found]
     return problems
 
 
@@ -72,9 +77,10 @@ def _check_counts(tables: Tables) -> list[str]:
         problems.append(
             "A journal is there: of a running session, or of a dead one; the next session makes it an episode."
         )
-    ends = tables.ends()
-    if np.any(np.diff(ends, prepend=0) < 1):
-        problems.append("meta/episode_ends does not grow with every episode.")
+    try:
+        ends = tables.ends()
+    except StoreError as error:
+        return [*problems, str(error)]
     steps, episodes = int(ends[-1]) if len(ends) else 0, len(ends)
     expected = dict.fromkeys(tables.data.values(), steps)
     expected |= dict.fromkeys((*tables.final.values(), *tables.episodes.values()), episodes)
@@ -92,6 +98,10 @@ def _check_episode(episode: Episode) -> list[str]:
     for key, values in episode.observation.items():
         if not np.all(np.isfinite(values)):
             problems.append(f"{key} of step {_first(~np.isfinite(values))} is not finite.")
+    for name, known in (("source", [*Source]), ("label", range(2 * max(Label)))):
+        is_odd = ~np.isin(getattr(episode, name), [int(value) for value in known])
+        if np.any(is_odd):
+            problems.append(f"the {name} of step {_first(is_odd)} is {getattr(episode, name)[is_odd][0]}: unknown.")
     stamps = np.append(episode.stamp_ns, episode.final_stamp_ns) if episode.has_final else episode.stamp_ns
     if np.any(stamps != NO_STAMP) and np.any(np.diff(stamps) <= 0):
         problems.append(f"the stamp after step {_first(np.diff(stamps) <= 0)} is not later than that step's.")

@@ -197,7 +197,7 @@ class Chunks:
         """Return chunk `index` as it lies on the disk; None where it was never written."""
         try:
             return self._path(index).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def _read_metadata(self) -> dict[str, Any]:

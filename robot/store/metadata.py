@@ -10,7 +10,9 @@ from typing import Any
 from robot.store.tables import Tables
 
 FILE = "zarr.json"
-COMPARED = ("zarr_format", "node_type", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value")
+COMPARED = ("zarr_format", "node_type", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
+KNOWN = (*COMPARED, "shape", "attributes", "dimension_names", "storage_transformers", "consolidated_metadata")
+"""All that the specification of zarr 3 names; readers refuse any other."""
 
 
 def check_metadata(tables: Tables) -> list[str]:
@@ -45,11 +47,9 @@ def _meaning(path: Path) -> dict[str, Any]:
     """Return what decides how an array is read: versions of zarr may write the rest otherwise."""
     raw = json.loads(path.read_bytes().decode())
     found = {key: raw.get(key) for key in COMPARED}
+    found["unknown keys"] = sorted(raw.keys() - set(KNOWN))
+    found["transformers"] = raw.get("storage_transformers") or []
     if raw["node_type"] == "group":
         return found
     int(raw["shape"][0])
-    return found | {
-        "shape": raw["shape"][1:],
-        "codecs": [codec["name"] for codec in raw["codecs"]],
-        "attributes": raw["attributes"],
-    }
+    return found | {"shape": raw["shape"][1:], "attributes": raw["attributes"]}

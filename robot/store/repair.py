@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from robot.errors import StoreError
 from robot.store.disk import disk_errors
 from robot.store.journal import EpisodeHeader, JournalContent, read_journal
 from robot.store.lock import locked
@@ -32,25 +33,33 @@ def repair(path: str | Path) -> Repair:
     """Turn the journal of a dead session into an episode, aborted unless its end was journalled too.
 
     Raises:
-        StoreError: no store, a writer is at work, or the disk is full (the journal then stays as it is).
+        StoreError: no store, a writer is at work, the disk is full (the journal then stays as it is), or the store
+            is damaged in a way that no dead session leaves.
     """
     tables, lock = locked(lambda: Tables.open(Path(path)))
     try:
         done = recover(tables)
     finally:
         lock.release()
-    return done or Repair(None, 0, False, f"{path} needs no repair.")
+    return done or Repair(None, 0, False, f"No session died in {path}; there is nothing to repair.")
 
 
 def recover(tables: Tables) -> Repair | None:
     """Do the work of `repair` under a lock already held; None where nothing was to be done."""
     path = tables.root / JOURNAL
     with disk_errors(tables.path, f"The journal {tables.path / JOURNAL} is kept; open the store again after that."):
-        was_trimmed = tables.trim()
-        if not path.exists():
-            return Repair(None, 0, False, f"{tables.path}: a torn commit was trimmed.") if was_trimmed else None
-        content = read_journal(path, tables.schema.row())
-        header = content.header
+        content = read_journal(path, tables.schema.row()) if path.exists() else None
+        header = content.header if content is not None else None
+        if difference := tables.uncommitted():
+            # a commit that was torn has its journal still; without it, it is the commit point that is gone
+            if header is None or header.index != len(tables.ends()):
+                raise StoreError(
+                    f"{tables.path} is damaged: {difference}. Nothing was changed, for that might lose episodes; "
+                    "restore meta/episode_ends from a copy, or take what it says: nudge store merge STORE --out NEW."
+                )
+            tables.trim()
+        if content is None:
+            return None
         if header is not None and header.digest != tables.schema.spec.digest():
             kept = _keep(path, header)
             return Repair(

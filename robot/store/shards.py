@@ -61,7 +61,7 @@ class ShardedChunks(Chunks):
             with self._path(shard).open("rb", buffering=0) as file:
                 offset, size = self._index(shard, file.fileno()).entries[place]
                 return None if offset == ABSENT else os.pread(file.fileno(), int(size), int(offset))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def _filled(self, index: int, start: int, rows: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -5,29 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.codecs import Crc32cCodec, TransposeCodec, ZstdCodec
-from zarr.codecs.numcodecs import Delta
-from zarr.errors import ZarrUserWarning
 
 from robot.errors import StoreError
 from robot.specs import RobotSpec
-from robot.store import deltas
-from robot.store.chunks import ZSTD_LEVEL, Batch, Chunks
+from robot.store.chunks import Batch, Chunks
+from robot.store.create import FORMAT, create_arrays
 from robot.store.disk import OpenFolder
 from robot.store.journal import EpisodeHeader
 from robot.store.schema import ATTRIBUTE_BYTES, END_FLAGS, ENDS_ROWS, SCHEMA_VERSION, Field, Schema, first_difference
 from robot.store.shards import ShardedChunks
 
-FORMAT = "nudge"
 JOURNAL = "journal/episode"
 LOCK = "journal/lock"
 
@@ -66,7 +59,7 @@ class Tables:
         schema = Schema(spec)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _create_arrays(temporary, schema, attributes)
+            create_arrays(temporary, schema, attributes)
             temporary.rename(path)
         except OSError:
             if not (path / "zarr.json").exists():
@@ -95,7 +88,11 @@ class Tables:
         return self._folder.is_current
 
     def ends(self) -> NDArray[np.int64]:
-        """Return the end row of every committed episode (E,), rereading only what may have grown."""
+        """Return the end row of every committed episode (E,), rereading only what may have grown.
+
+        Raises:
+            StoreError: they are damaged: they do not grow, or go beyond the rows of the arrays.
+        """
         known = [self._known]
         start = len(self._known)
         while True:
@@ -105,8 +102,20 @@ class Tables:
             start += committed
             if committed < len(chunk):
                 break
-        self._known = np.concatenate(known)
+        ends = np.concatenate(known)
+        if len(ends) > len(self._known):
+            self._require_sound(ends)
+            self._known = ends
         return self._known
+
+    def _require_sound(self, ends: NDArray[np.int64]) -> None:
+        problem = ""
+        if np.any(np.diff(ends, prepend=0) < 1):
+            problem = "it does not grow with every episode"
+        elif (rows := self.data["stamp_ns"].length()) < ends[-1]:
+            problem = f"it says that there are {ends[-1]} steps, and data/stamp_ns has {rows}"
+        if problem:
+            raise StoreError(f"meta/episode_ends of {self.path} is damaged: {problem}. Restore it from a copy.")
 
     def commit(
         self, header: EpisodeHeader, steps: NDArray[np.void], final: NDArray[np.void] | None, is_synced: bool
@@ -145,18 +154,23 @@ class Tables:
         for chunks in (*self.final.values(), *self.episodes.values(), self._ends):
             chunks.stage_length(batch, episodes)
 
-    def trim(self) -> bool:
-        """Set every array's length to what is committed; tell whether a torn commit had left another."""
+    def uncommitted(self) -> str:
+        """Return which array has another length than is committed, in words; "" for none."""
         ends = self.ends()
         steps, episodes = int(ends[-1]) if len(ends) else 0, len(ends)
-        lengths = [chunks.length() == steps for chunks in self.data.values()]
-        lengths += [c.length() == episodes for c in (*self.final.values(), *self.episodes.values(), self._ends)]
-        if all(lengths):
-            return False
+        wanted = dict.fromkeys(self.data.values(), steps)
+        wanted |= dict.fromkeys((*self.final.values(), *self.episodes.values(), self._ends), episodes)
+        for chunks, length in wanted.items():
+            if chunks.length() != length:
+                return f"{chunks.name} has {chunks.length()} rows, and meta/episode_ends says {length}"
+        return ""
+
+    def trim(self) -> None:
+        """Set every array's length to what is committed, as after a commit that was torn."""
+        ends = self.ends()
         with Batch(is_synced=True) as batch:
-            self.stage_lengths(batch, steps, episodes)
+            self.stage_lengths(batch, int(ends[-1]) if len(ends) else 0, len(ends))
             batch.publish()
-        return True
 
 
 def chunks_of(folder: OpenFolder, field: Field) -> Chunks:
@@ -180,9 +194,20 @@ def encode_attributes(attributes: Mapping[str, str | int | float]) -> NDArray[np
 
 
 def decode_attributes(row: NDArray[np.generic]) -> dict[str, str | int | float]:
-    """Inverse of `encode_attributes`."""
-    attributes: dict[str, str | int | float] = json.loads(row.tobytes().rstrip(b"\0") or b"{}")
+    """Inverse of `encode_attributes`.
+
+    Raises:
+        StoreError: they are damaged.
+    """
+    try:
+        attributes: dict[str, str | int | float] = dict(json.loads(row.tobytes().rstrip(b"\0") or b"{}"))
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"The attributes of an episode are damaged ({error}); see nudge store check.") from error
     return attributes
+
+
+MAX_ROW_BYTES = 1 << 30
+"""Of a step with its images."""
 
 
 def _opened(path: Path, root: Path) -> tuple[Schema, dict[str, Any]]:
@@ -190,13 +215,24 @@ def _opened(path: Path, root: Path) -> tuple[Schema, dict[str, Any]]:
     attributes = _read_attributes(root)
     if attributes is None:
         raise StoreError(f"{path} is not a nudge store; choose another path.")
-    version = attributes["schema_version"]
-    if version != SCHEMA_VERSION:
+    version = attributes.get("schema_version")
+    if isinstance(version, int) and version != SCHEMA_VERSION:
         advice = "update nudge" if version > SCHEMA_VERSION else "record anew, or use the nudge that wrote it"
         raise StoreError(
             f"The store {path} has schema version {version}, and this nudge reads {SCHEMA_VERSION}; {advice}."
         )
-    return Schema(RobotSpec.from_json(json.dumps(attributes["spec"]))), attributes
+    try:
+        schema = Schema(RobotSpec.from_json(json.dumps(attributes["spec"])))
+        if schema.row().itemsize > MAX_ROW_BYTES:
+            raise ValueError(f"a step of {schema.row().itemsize:,} bytes")
+        known = {"created": str(attributes["created"]), "attributes": dict(attributes["attributes"])}
+        if not isinstance(version, int):
+            raise TypeError(f"its schema version is {version!r}")
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise StoreError(
+            f"The description of the store {path} (zarr.json) is damaged ({error}); restore that file from a copy."
+        ) from error
+    return schema, {**attributes, **known}
 
 
 def _read_attributes(path: Path) -> dict[str, Any] | None:
@@ -213,47 +249,6 @@ def _absent(field: Field) -> NDArray[np.generic]:
     """Return one row that says "not measured": NaN, or zeros where the type has no NaN."""
     dtype = np.dtype(field.array.dtype)
     return np.full((1, *field.array.shape), np.nan if dtype.kind == "f" else 0, dtype)
-
-
-def _create_arrays(path: Path, schema: Schema, attributes: Mapping[str, str]) -> None:
-    root = zarr.create_group(
-        path,
-        attributes={
-            "format": FORMAT,
-            "schema_version": SCHEMA_VERSION,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "spec": json.loads(schema.spec.to_json()),
-            "spec_digest": schema.spec.digest(),
-            "streams": list(schema.streams),
-            "attributes": dict(attributes),
-        },
-    )
-    fields = [*schema.data.values(), *schema.final.values(), *schema.episodes.values(), schema.ends]
-    for field in fields:
-        shape = field.array.shape
-        _create_array(
-            root,
-            field.path,
-            has_deltas=field.is_image,
-            shape=(0, *shape),
-            chunks=(field.rows, *shape),
-            shards=(field.rows * field.shard, *shape) if field.shard else None,
-            dtype=field.array.dtype,
-            compressors=[*([ZstdCodec(level=ZSTD_LEVEL)] if field.is_compressed else []), Crc32cCodec()],
-            fill_value=field.fill,
-            # "c.0.0" instead of "c/0/0": no folder to make for every chunk
-            chunk_key_encoding={"name": "default", "separator": "."},
-            attributes={"unit": field.array.unit, "frame": field.array.frame},
-        )
-    # An (empty) array, because zarr looks for members in groups only and would warn of the journal's files.
-    root.create_array("journal", shape=(0,), dtype="uint8")
-
-
-def _create_array(root: zarr.Group, path: str, has_deltas: bool, **how: Any) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Numcodecs codecs are not", ZarrUserWarning)
-        filters = [TransposeCodec(order=deltas.ORDER), Delta(dtype="u1")] if has_deltas else None
-        root.create_array(path, filters=filters, **how)
 
 
 def require_same_robot(tables: Tables, spec: RobotSpec) -> None:

@@ -187,8 +187,16 @@ class StoreWriter(StepSink):
         return index
 
     def discard(self) -> None:
-        """Drop the running episode with all its steps."""
-        self._running().remove()
+        """Drop the running episode with all its steps.
+
+        Raises:
+            StoreError: the disk cannot be read or written; the episode is then still there.
+        """
+        journal = self._running()
+        with disk_errors(self._tables.path, "The episode was not dropped."):
+            if self._is_final_written and self._tables.uncommitted():
+                self._tables.trim()  # what a commit that failed has left
+            journal.remove()
         self._journal = None
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from robot.specs import ArraySpec, RobotSpec
 from robot.store.builder import StoreBuilder
 from robot.store.edit import ENDS
 from robot.store.schema import NO_STAMP, Schema
-from robot.types import NO_VERSION, Source
+from robot.types import NO_VERSION, Label, Source
 from sessions.formats.guard import MAX_EPISODE_BYTES, MAX_EPISODES, require, require_size
 from sessions.formats.report import Mapped
 
@@ -106,6 +106,7 @@ def add(builder: StoreBuilder, spec: RobotSpec, draft: Draft, commanded_by: Sour
         steps[name] = value
     for name, values in draft.columns.items():
         steps[name] = checked(f"{name} of {draft.name}", values, fields[name].array, length, name == "reward")
+    _require_known(steps, draft.name)
     for flag in ENDS[draft.end]:
         steps[flag][-1] = True
     final = None
@@ -117,6 +118,15 @@ def add(builder: StoreBuilder, spec: RobotSpec, draft: Draft, commanded_by: Sour
             final[name] = checked(where, np.asarray(value)[None], fields[name].array, 1, name == "base_action")
     builder.add(draft.seed, draft.attributes, steps, final)
     return length
+
+
+def _require_known(steps: NDArray[np.void], name: str) -> None:
+    """Raise StoreError where a code stands for nothing in a store."""
+    is_source = np.isin(steps["source"], [int(source) for source in Source])
+    require(bool(np.all(is_source)), f"{name} has steps of source {steps['source'][~is_source][:1]}; there is no such.")
+    is_label = steps["label"] < 2 * max(Label)
+    require(bool(np.all(is_label)), f"{name} has the label {steps['label'][~is_label][:1]}; there is no such.")
+    require(bool(np.all(steps["timing_ns"] >= 0)), f"{name} has times before the beginning of time in timing_ns.")
 
 
 _MAY_BE_ABSENT = ("requested", "base_action", "residual", "reward")

@@ -39,6 +39,16 @@ def test_golden_windows_before_a_timeout_bootstrap_from_the_final_observation() 
     np.testing.assert_allclose(targets(filled, 3, 0.5, value=4.0), [0.5, 1.0, 2.0])
 
 
+def test_a_window_has_the_base_action_of_where_it_begins_and_of_where_it_ends() -> None:
+    base = np.arange(10, dtype=np.float32).reshape(5, 2) / 10
+    filled = buffer(make_episode(4, base_action=base))
+    batch = filled.windows(filled.steps, 3, 0.9)
+    np.testing.assert_array_equal(batch.base, base[:4])
+    np.testing.assert_array_equal(batch.next_base, base[[3, 4, 4, 4]])
+    np.testing.assert_array_equal(batch.state[:, -5:-3], base[:4])
+    np.testing.assert_array_equal(batch.next_state[:, -5:-3], base[[3, 4, 4, 4]])
+
+
 def test_failure_ends_the_value_and_an_abort_does_not() -> None:
     np.testing.assert_allclose(targets(buffer(make_episode(2, end="failure")), 1, 0.5, 4.0), [2.0, 0.0])
     np.testing.assert_allclose(targets(buffer(make_episode(2, end="abort")), 1, 0.5, 4.0), [2.0, 2.0])

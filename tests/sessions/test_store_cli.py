@@ -116,7 +116,7 @@ def test_repair_says_what_a_dead_session_left(tmp_path: Path, capsys: pytest.Cap
     assert (done["episode"], done["steps"]) == (1, 4)
     assert cli.main(["store", "check", str(store)]) == 0
     assert cli.main(["store", "repair", str(store)]) == 0
-    assert "needs no repair" in capsys.readouterr().out
+    assert "there is nothing to repair" in capsys.readouterr().out
 
 
 def test_edits_tell_what_became_of_the_store(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from store_samples import QUICK, PlainEpisode, assert_same, cut, plain_episode, 
 
 from robot.errors import StoreError
 from robot.store import StoreReader, StoreWriter, check, repair
+from robot.store.edit import merge
 from robot.store.journal import FINAL, STEP, EpisodeHeader, JournalWriter, read_journal
 from robot.store.tables import JOURNAL, Tables
 
@@ -167,27 +168,80 @@ def test_a_journal_left_after_its_commit_is_not_committed_twice(tmp_path: Path) 
     assert not (path / JOURNAL).exists()
 
 
-def test_a_torn_commit_without_its_journal_is_trimmed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_commit_point_that_is_lost_or_old_never_costs_an_episode(tmp_path: Path, is_gone: bool) -> None:
+    """Without the journal of a torn commit it is the commit point that is wrong, not the rows beyond it."""
     path = tmp_path / "a.zarr"
     ends = path / "meta/episode_ends/c.0"
     model = [plain_episode(SPEC, number, 5, "truncated") for number in range(3)]
     with StoreWriter.open(path, SPEC, {}, QUICK) as writer:
-        for number, plain in enumerate(model[:2]):
+        for number, plain in enumerate(model):
             write_whole(writer, plain)
             if number == 0:
-                shutil.copy(ends, tmp_path / "ends")
-    shutil.copy(tmp_path / "ends", ends)
+                shutil.copy(ends, tmp_path / "old")
+    shutil.copy(ends, tmp_path / "ends")
+    shutil.copy(tmp_path / "old", ends)
+    if is_gone:
+        ends.unlink()
     assert check(path) != []
-    with StoreWriter.open(path, SPEC, {}, QUICK) as writer:
-        assert writer.repaired is not None
-        assert "a torn commit was trimmed" in writer.repaired.message
-        assert check(path) == []
-        write_whole(writer, model[2])
+    for act in (lambda: StoreWriter.open(path, SPEC, {}, QUICK), lambda: repair(path)):
+        with pytest.raises(StoreError, match="data/action has 15 rows, and meta/episode_ends says"):
+            act()
+    if not is_gone:
+        merge([path], tmp_path / "committed.zarr")
+        assert_same(SPEC, StoreReader.open(tmp_path / "committed.zarr").episode(0), model[0])
+    shutil.copy(tmp_path / "ends", ends)
     assert check(path) == []
+    StoreWriter.open(path, SPEC, {}, QUICK).close()
     reader = StoreReader.open(path)
-    assert len(reader) == 2
-    assert_same(SPEC, reader.episode(0), model[0])
-    assert_same(SPEC, reader.episode(1), model[2])
+    for number, plain in enumerate(model):
+        assert_same(SPEC, reader.episode(number), plain)
+
+
+def test_a_commit_that_was_torn_is_done_again_from_its_journal(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    ends = path / "meta/episode_ends/c.0"
+    model = [plain_episode(SPEC, number, 5, "truncated") for number in range(2)]
+    with StoreWriter.open(path, SPEC, {}, QUICK) as writer:
+        write_whole(writer, model[0])
+        shutil.copy(ends, tmp_path / "old")
+        writer.begin(model[1].seed, model[1].attributes)
+        for step in model[1].steps:
+            writer.append(step)
+        shutil.copy(path / JOURNAL, tmp_path / "journal")
+        assert model[1].final is not None
+        writer.commit(model[1].final)
+    shutil.copy(tmp_path / "old", ends)
+    shutil.copy(tmp_path / "journal", path / JOURNAL)
+    assert repair(path).episode == 1
+    assert check(path) == []
+    assert StoreReader.open(path).episode(1).action.tolist() == [s.executed.tolist() for s in model[1].steps]
+
+
+def test_dropping_an_episode_whose_commit_failed_leaves_a_whole_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zarr"
+    plain, replaced = plain_episode(SPEC, 0, 5, "truncated"), Path.replace
+
+    def fails_at_the_end(self: Path, target: Path) -> Path:
+        if "episode_ends/c" in str(target):
+            raise OSError(5, "Input/output error", str(target))
+        return replaced(self, target)
+
+    with StoreWriter.open(path, SPEC, {}, QUICK) as writer:
+        writer.begin(0, {})
+        for step in plain.steps:
+            writer.append(step)
+        monkeypatch.setattr(Path, "replace", fails_at_the_end)
+        assert plain.final is not None
+        with pytest.raises(StoreError, match="Input/output error"):
+            writer.commit(plain.final)
+        monkeypatch.undo()
+        writer.discard()
+        assert check(path) == []
+        write_whole(writer, plain)
+    assert_same(SPEC, StoreReader.open(path).episode(0), plain)
 
 
 def test_committing_the_same_journal_twice_adds_one_episode(tmp_path: Path) -> None:

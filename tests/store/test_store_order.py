@@ -9,7 +9,8 @@ import pytest
 from store_samples import QUICK, plain_episode, robot, write
 
 from robot.errors import StoreError
-from robot.store import StoreReader, StoreSettings, StoreWriter
+from robot.store import StoreReader, StoreSettings, StoreWriter, builder
+from robot.store.edit import drop
 from robot.store.lock import locked
 from robot.store.tables import Tables
 
@@ -81,3 +82,49 @@ def test_a_step_is_flushed_before_it_is_acknowledged_where_that_is_asked_for(
         for count, step in enumerate(plain_episode(SPEC, 0, 3, "success").steps, 1):
             writer.append(step)
             assert len([name for name in flushed if name.endswith("journal/episode")]) == count * is_synced
+
+
+def test_an_episode_is_flushed_before_the_first_of_its_files_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts: list[tuple[str, str]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def flushed(descriptor: int) -> None:
+        acts.append(("flush", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
+        fsync(descriptor)
+
+    def renamed(self: Path, target: Path) -> Path:
+        acts.append(("rename", self.name))
+        return replace(self, target)
+
+    plain = plain_episode(SPEC, 0, 3, "success")
+    with StoreWriter.open(tmp_path / "a.zarr", SPEC, {}, StoreSettings(is_commit_synced=True)) as writer:
+        writer.begin(0, {})
+        for step in plain.steps:
+            writer.append(step)
+        monkeypatch.setattr(os, "fsync", flushed)
+        monkeypatch.setattr(Path, "replace", renamed)
+        assert plain.final is not None
+        writer.commit(plain.final)
+    kinds = [kind for kind, _ in acts]
+    first, last = kinds.index("rename"), len(kinds) - 1 - kinds[::-1].index("rename")
+    before = sorted(name for _, name in acts[:first])
+    assert before == sorted(["episode", *(name for kind, name in acts if kind == "rename")])
+    assert acts[last + 1 :] == [("flush", "episode_ends")]
+
+
+def test_an_edit_is_flushed_before_it_takes_the_stores_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.zarr"
+    write(path, SPEC, [plain_episode(SPEC, number, 4, "success") for number in range(2)])
+    seen = []
+    flush = builder._sync_disk_of
+
+    def flushed(folder: Path) -> None:
+        seen.append(len(StoreReader.open(path)))  # still the old one
+        flush(folder)
+
+    monkeypatch.setattr(builder, "_sync_disk_of", flushed)
+    drop(path, {0})
+    assert seen == [2]
+    assert len(StoreReader.open(path)) == 1
