@@ -19,6 +19,7 @@ from robot.loop import EpisodeSummary, HoldPolicy, run_episode
 from robot.store import Episode, StoreReader, StoreSettings, StoreWriter
 from robot.types import Source
 from sessions import build
+from sessions.code_version import code_version
 from sessions.config import digest
 from sessions.domain import stay_on_this_host
 from sessions.processes import die_with_parent
@@ -78,7 +79,7 @@ class Actor:
         self._robot.wait_until_ready()
         self._wait_for_learner()
         store = self._run.store(self._phase.store)
-        attributes = {"phase": self._phase.name, "config_digest": digest(self._config)}
+        attributes = {"phase": self._phase.name, "config_digest": digest(self._config), "code": code_version()}
         try:
             # simulated episodes can be played again: what survives kill -9 is enough, power cuts cost no flush
             settings = StoreSettings(is_commit_synced=self._is_realtime)

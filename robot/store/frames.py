@@ -72,15 +72,19 @@ class Frames:
         Raises:
             IndexError: a row is not committed.
         """
+        out = np.empty((len(rows), *chunks.row_shape), np.uint8)
+        self.fill(out, np.arange(len(rows)), chunks, rows, committed)
+        return out
+
+    def fill(self, out: Images, at: NDArray[np.int64], chunks: Chunks, rows: NDArray[np.int64], committed: int) -> None:
+        """Put the images of `rows` (N,) into the rows `at` (N,) of `out` (B, H, W, 3); as `images`."""
         if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < committed:
             raise IndexError(f"Rows {rows.min()} to {rows.max()} of {committed} in {chunks.name}.")
-        out = np.empty((len(rows), *chunks.row_shape), np.uint8)
         groups, places = np.divmod(rows, chunks.chunk_rows)
         order = np.argsort(groups, kind="stable")
         parts = [part for part in np.array_split(order, THREADS) if len(part)]
-        for done in [self._pool.submit(self._fill, chunks, committed, groups, places, part, out) for part in parts]:
+        for done in [self._pool.submit(self._fill, chunks, committed, groups, places, part, out, at) for part in parts]:
             done.result()
-        return out
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -96,6 +100,7 @@ class Frames:
         places: NDArray[np.int64],
         part: NDArray[np.int64],
         out: Images,
+        at: NDArray[np.int64],
     ) -> None:
         decoder = zstandard.ZstdDecompressor()
         begin = 0
@@ -106,10 +111,10 @@ class Frames:
             group = self._group(chunks, committed, index, int(places[members].max()))
             for member in members:
                 if group.plain is not None:
-                    out[member] = group.plain[places[member]]
+                    out[at[member]] = group.plain[places[member]]
                 else:
                     content = decoder.decompress(group.packed[places[member]])
-                    out[member] = np.frombuffer(content, np.uint8).reshape(chunks.row_shape)
+                    out[at[member]] = np.frombuffer(content, np.uint8).reshape(chunks.row_shape)
             begin = end
 
     def _group(self, chunks: Chunks, committed: int, index: int, last: int) -> _Group:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robot.errors import ConfigError
+from robot.specs import RobotSpec
 from robot.store.episode import Episode
 from robot.store.frames import Frames
 from robot.store.reader import StoreReader
@@ -17,6 +18,11 @@ from robot.types import Observation, Source
 
 Labeller = Callable[[Episode], NDArray[np.float32]]
 """Gives the rewards (T,) of an episode's steps: a view of its events, computed when it is taken in, or anew."""
+
+
+def empty_images(spec: RobotSpec, count: int) -> dict[str, NDArray[np.uint8]]:
+    """Return room for so many images of each image key."""
+    return {key: np.empty((count, *spec.observation[key].shape), np.uint8) for key in spec.image_keys}
 
 
 class Memory:
@@ -31,6 +37,10 @@ class Memory:
         self._taken = 0
         self._kept: list[int] = []
         self._pools: dict[str, list[NDArray[np.int64]]] = {"": [], "human": [], "success": []}
+
+    @property
+    def spec(self) -> RobotSpec:
+        return self._reader.spec
 
     def refresh(self) -> int:
         """Take in new episodes; returns how many."""
@@ -49,13 +59,14 @@ class Memory:
             self._pools[name] = parts = [np.concatenate(parts)]
         return parts[0] if parts else np.empty(0, np.int64)
 
-    def observation(self, rows: NDArray[np.int64]) -> Observation:
-        """Return the observations at `rows` (B,), images included."""
-        found: Observation = {key: self.rows.column(key)[rows] for key in self._reader.spec.state_keys}
+    def observation(self, rows: NDArray[np.int64], into: Mapping[str, NDArray[np.uint8]] | None = None) -> Observation:
+        """Return the observations at `rows` (B,), images included; with `into`, images are put there, by key."""
+        into = empty_images(self._reader.spec, len(rows)) if into is None else into
         image_rows = np.asarray(self.rows.column("image_row")[rows], np.int64)
-        for key in self._reader.spec.image_keys:
-            found[key] = self._images(key, image_rows)
-        return {key: found[key] for key in self._reader.spec.observation}
+        for key, out in into.items():
+            self._put_images(key, image_rows, out)
+        found: Observation = {key: self.rows.column(key)[rows] for key in self._reader.spec.state_keys}
+        return {key: into[key] if key in into else found[key] for key in self._reader.spec.observation}
 
     def relabel(self, label: Labeller) -> None:
         """Compute all rewards anew; those of episodes to come as well."""
@@ -64,13 +75,11 @@ class Memory:
             episode = self._reader.episode(index)
             self.rows.relabel(number, label(episode)[: episode.transitions])
 
-    def _images(self, key: str, image_rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _put_images(self, key: str, image_rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         data, final = self._reader.image_chunks(key)
-        is_final = image_rows < 0
-        out = np.empty((len(image_rows), *data.row_shape), np.uint8)
-        out[~is_final] = self._frames.images(data, image_rows[~is_final], self._reader.steps)
-        out[is_final] = self._frames.images(final, -1 - image_rows[is_final], len(self._reader))
-        return out
+        at, at_final = np.flatnonzero(image_rows >= 0), np.flatnonzero(image_rows < 0)
+        self._frames.fill(out, at, data, image_rows[at], self._reader.steps)
+        self._frames.fill(out, at_final, final, -1 - image_rows[at_final], len(self._reader))
 
     def _add(self, episode: Episode) -> None:
         length = episode.transitions

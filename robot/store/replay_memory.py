@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from robot.errors import ConfigError
 from robot.settings import Settings, setting
-from robot.store.frames import Frames
-from robot.store.memory import Labeller, Memory
+from robot.store.frames import Frames, Images
+from robot.store.memory import Labeller, Memory, empty_images
 from robot.store.quota import Draws, quotas
 from robot.store.reader import StoreReader
 from robot.store.sumtree import SumTree
@@ -119,9 +119,20 @@ class Replay:
         Raises:
             StoreError: there is no transition yet.
         """
-        names = list(self._shares)
-        parts = [self._part(name, names.index(name), count) for name, count in self.counts().items() if count]
-        return Sample(*(_joined(column) for column in zip(*parts, strict=True)))
+        names, start, parts = list(self._shares), 0, []
+        # images are most of the bytes: every part puts its own where they stay
+        spec = next(memory.spec for memory in self.memories.values())
+        now, after = (empty_images(spec, self.config.batch) for _ in range(2))
+        for name, count in self.counts().items():
+            if count:
+                place = slice(start, start + count)
+                images = [{key: values[place] for key, values in room.items()} for room in (now, after)]
+                parts.append(self._part(name, names.index(name), count, *images))
+                start += count
+        joined = {name: _joined([getattr(part, name) for part in parts], now) for name in Sample._fields}
+        joined["observation"] |= now
+        joined["next_observation"] |= after
+        return Sample(**joined)
 
     def prioritise(self, sample: Sample, errors: NDArray[np.floating[Any]]) -> None:
         """Set the priorities of a sample's windows to (|error| + 1e-6)^alpha (Schaul et al. 2016, eq. 1).
@@ -163,7 +174,9 @@ class Replay:
         weights = (size * tree.weights(places) / tree.total) ** -self.config.correction
         return places, (weights / weights.max()).astype(np.float32)
 
-    def _part(self, name: str, number: int, count: int) -> Sample:
+    def _part(
+        self, name: str, number: int, count: int, now: Mapping[str, Images], after: Mapping[str, Images]
+    ) -> Sample:
         memory = self.memories[name.partition(":")[0]]
         places, weights = self._places(name, count)
         first = self._pool(name)[places]
@@ -171,14 +184,14 @@ class Replay:
         windows = rows.windows(first, self.config.n_step, self.config.gamma)
         at = {column: rows.column(column)[first] for column in (*STEP_COLUMNS, "episode", "step")}
         return Sample(
-            observation=memory.observation(first),
+            observation=memory.observation(first, now),
             action=at["action"],
             base_action=at["base_action"],
             chunk_phase=at["chunk_phase"],
             source=at["source"],
             ret=windows.ret,
             discount=windows.discount,
-            next_observation=memory.observation(windows.after),
+            next_observation=memory.observation(windows.after, after),
             next_base_action=rows.column("base_action")[windows.after],
             next_chunk_phase=rows.column("chunk_phase")[windows.after],
             weight=weights,
@@ -189,7 +202,8 @@ class Replay:
         )
 
 
-def _joined(parts: tuple[Any, ...]) -> Any:
+def _joined(parts: list[Any], apart: Collection[str]) -> Any:
+    """Return arrays one after the other; of dicts of arrays all but the keys `apart`."""
     if isinstance(parts[0], dict):
-        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key not in apart}
     return np.concatenate(parts)

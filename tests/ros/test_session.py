@@ -12,6 +12,7 @@ import pytest
 from conftest import DEADLINE_S, SMALL, Nudge, wait_until
 
 from robot.store import StoreReader
+from sessions.code_version import code_version
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -50,6 +51,7 @@ def test_a_killed_actor_is_named_and_the_session_resumes_with_every_acknowledged
     status, output = nudge.run("finetune", "--resume", "--run", str(run))
     assert status == 0, output
     store = StoreReader.open(run / "online.zarr")
+    assert store.attributes["code"] == code_version()
     episodes = [store.episode(index) for index in range(len(store))]
     assert sum(episode.length for episode in episodes) >= 120
     finished = _lines(run, "finetune")
