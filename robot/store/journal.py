@@ -123,14 +123,17 @@ class JournalWriter:
         self._length += done
 
 
-def read_journal(path: Path, row: np.dtype[np.void]) -> JournalContent:
+def read_journal(path: Path, row: np.dtype[np.void], name: Path | None = None) -> JournalContent:
     """Read every whole record up to the first that is torn or damaged.
+
+    Args:
+        name: of the file, for a person; `path` where it is not given.
 
     Raises:
         StoreError: all of the header's bytes are there, and they are not a journal's.
     """
     content = path.read_bytes()
-    header, start = _read_header(path, content)
+    header, start = _read_header(name or path, content)
     size = _RECORD.size + row.itemsize
     empty = np.empty(0, row)
     if header is None:

@@ -48,7 +48,7 @@ def recover(tables: Tables) -> Repair | None:
     """Do the work of `repair` under a lock already held; None where nothing was to be done."""
     path = tables.root / JOURNAL
     with disk_errors(tables.path, f"The journal {tables.path / JOURNAL} is kept; open the store again after that."):
-        content = read_journal(path, tables.schema.row()) if path.exists() else None
+        content = read_journal(path, tables.schema.row(), tables.path / JOURNAL) if path.exists() else None
         header = content.header if content is not None else None
         if difference := tables.uncommitted():
             # a commit that was torn has its journal still; without it, it is the commit point that is gone
