@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,7 @@ def batch_differences(
 
 def plain_zarr_differences(path: Path, want: list[PlainEpisode]) -> list[str]:
     """Compare what the zarr library alone finds in a store."""
+    warnings.filterwarnings("ignore", "Numcodecs codecs are not")
     root = zarr.open_group(path, mode="r")
     steps = [step for episode in want for step in episode.steps]
     ends = np.cumsum([len(episode.steps) for episode in want], dtype=np.int64)
