@@ -69,13 +69,13 @@ BREAKS: dict[str, tuple[object, str, Callable[[Any], Any]]] = {
     ),
     "images come from the row before": (
         memory.Memory,
-        "_images",
-        lambda good: lambda self, key, at: good(self, key, np.where(at > 0, at - 1, at)),
+        "_put_images",
+        lambda good: lambda self, key, at, out: good(self, key, np.where(at > 0, at - 1, at), out),
     ),
     "a final image is the last one instead": (
         memory.Memory,
-        "_images",
-        lambda good: lambda self, key, at: good(self, key, np.where(at < 0, self._reader.steps - 1, at)),
+        "_put_images",
+        lambda good: lambda self, key, at, out: good(self, key, np.where(at < 0, self._reader.steps - 1, at), out),
     ),
     "a pool has one window more": (
         replay_memory,
