@@ -7,6 +7,7 @@ there is none, those least recently drawn are compressed, each one alone, and wh
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -29,15 +30,27 @@ Images = NDArray[np.uint8]
 
 
 class _Group(NamedTuple):
-    """The images of one chunk, as far as they were there when it was read: as they are, or packed."""
+    """The images of one chunk, as far as they were there when it was read: as they are, or packed one by one.
+
+    What is packed is one piece of memory: a hundred thousand small ones among large ones that come and go would take
+    twice the room that they fill.
+
+    Attributes:
+        packed: the images one after the other; `ends` says where each ends.
+    """
 
     plain: Images | None
-    packed: tuple[bytes, ...]
+    packed: bytes
+    ends: tuple[int, ...]
     size: int
 
     @property
     def images(self) -> int:
-        return len(self.packed) if self.plain is None else len(self.plain)
+        return len(self.ends) if self.plain is None else len(self.plain)
+
+    def content(self, place: int) -> memoryview:
+        """Return one packed image."""
+        return memoryview(self.packed)[self.ends[place - 1] if place else 0 : self.ends[place]]
 
 
 _Groups = OrderedDict[tuple[int, int], _Group]
@@ -114,7 +127,7 @@ class Frames:
                 if group.plain is not None:
                     out[at[member]] = group.plain[places[member]]
                 else:
-                    content = decoder.decompress(group.packed[places[member]])
+                    content = decoder.decompress(group.content(int(places[member])))
                     out[at[member]] = deltas.images(content, (1, *chunks.row_shape))[0]
             begin = end
 
@@ -130,7 +143,7 @@ class Frames:
                 return group
             self.misses += 1
         whole = np.asarray(chunks.chunk(index), np.uint8)
-        group = _Group(whole[: committed - index * chunks.chunk_rows], (), whole.nbytes + OVERHEAD_BYTES)
+        group = _Group(whole[: committed - index * chunks.chunk_rows], b"", (), whole.nbytes + OVERHEAD_BYTES)
         self._keep(key, group)
         with self._making_room:  # one thread at a time, or a group is dropped while another is being packed
             while (oldest := self._one_too_many()) is not None:
@@ -163,5 +176,6 @@ class Frames:
 
 def _packed(images: Images) -> _Group:
     encoder = zstandard.ZstdCompressor(level=LEVEL)
-    packed = tuple(encoder.compress(deltas.differences(image[None])) for image in images)
-    return _Group(None, packed, sum(map(len, packed)) + OVERHEAD_BYTES * len(packed))
+    parts = [encoder.compress(deltas.differences(image[None])) for image in images]
+    ends = tuple(itertools.accumulate(map(len, parts)))
+    return _Group(None, b"".join(parts), ends, ends[-1] + OVERHEAD_BYTES * len(parts))
