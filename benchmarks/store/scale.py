@@ -39,7 +39,7 @@ def trains(folder: Path, steps: int, noise: float = scenes.NOISE) -> list[dict[s
     memory = measure.line(
         "store", "memory_100k_gb", found["memory_gb"], "GB", steps, at_most=MEMORY_LIMIT_GB, note=note
     )
-    note = "most images come from the disk, where sixteen share a chunk"
+    note = "images are packed in memory, or come from the disk, where sixteen share a chunk"
     return [memory, measure.line("store", "sample_100k_ms", found["draw_ms"], "ms", found["batches"], note=note)]
 
 
