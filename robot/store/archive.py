@@ -65,7 +65,8 @@ def pull(archive: Store, path: str | Path, seen: Seen = lambda done, total: None
             raise StoreError(f"What arrived is damaged and was not kept: {problems[0]}")
         if path.exists():
             raise StoreError(f"{path} has appeared meanwhile; name another place.")
-        arriving.rename(path)
+        with disk_errors(path, "Nothing was kept of the archive."):
+            arriving.rename(path)
         return count
     finally:
         shutil.rmtree(arriving, ignore_errors=True)

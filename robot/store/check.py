@@ -78,13 +78,10 @@ def _check_counts(tables: Tables) -> list[str]:
             "A journal is there: of a running session, or of a dead one; the next session makes it an episode."
         )
     try:
-        ends = tables.ends()
+        committed = tables.committed()
     except StoreError as error:
         return [*problems, str(error)]
-    steps, episodes = int(ends[-1]) if len(ends) else 0, len(ends)
-    expected = dict.fromkeys(tables.data.values(), steps)
-    expected |= dict.fromkeys((*tables.final.values(), *tables.episodes.values()), episodes)
-    for chunks, length in expected.items():
+    for chunks, length in committed.items():
         if chunks.length() != length:
             problems.append(f"{chunks.name} has {chunks.length()} rows; meta/episode_ends says {length}.")
         problems += [f"{chunks.name}: {what}" for what in chunks.missing(length)]

@@ -154,22 +154,24 @@ class Tables:
         for chunks in (*self.final.values(), *self.episodes.values(), self._ends):
             chunks.stage_length(batch, episodes)
 
+    def committed(self) -> dict[Chunks, int]:
+        """Return how many rows of each array are committed."""
+        ends = self.ends()
+        lengths = dict.fromkeys(self.data.values(), int(ends[-1]) if len(ends) else 0)
+        return lengths | dict.fromkeys((*self.final.values(), *self.episodes.values(), self._ends), len(ends))
+
     def uncommitted(self) -> str:
         """Return which array has another length than is committed, in words; "" for none."""
-        ends = self.ends()
-        steps, episodes = int(ends[-1]) if len(ends) else 0, len(ends)
-        wanted = dict.fromkeys(self.data.values(), steps)
-        wanted |= dict.fromkeys((*self.final.values(), *self.episodes.values(), self._ends), episodes)
-        for chunks, length in wanted.items():
+        for chunks, length in self.committed().items():
             if chunks.length() != length:
                 return f"{chunks.name} has {chunks.length()} rows, and meta/episode_ends says {length}"
         return ""
 
     def trim(self) -> None:
         """Set every array's length to what is committed, as after a commit that was torn."""
-        ends = self.ends()
         with Batch(is_synced=True) as batch:
-            self.stage_lengths(batch, int(ends[-1]) if len(ends) else 0, len(ends))
+            for chunks, length in self.committed().items():
+                chunks.stage_length(batch, length)
             batch.publish()
 
 
