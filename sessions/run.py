@@ -14,6 +14,7 @@ from robot.errors import ConfigError
 from robot.filelock import FileLock
 from sessions.config import flat_values, load
 from sessions.config_yaml import to_yaml
+from sessions.environments import fitted
 from sessions.robot_config import RobotConfig
 from sessions.run_config import RunConfig
 
@@ -121,6 +122,9 @@ GOES_ON = frozenset({"pretrain", "finetune", "evaluate", "replay"})
 """Verbs that need a run directory that is already there."""
 
 
+OVER_ROS = frozenset({"demo", "up"})
+"""Verbs that play on the robot over ROS 2 only."""
+
 SIMULATES = frozenset({"demo", "replay"})
 """Verbs that replay in simulated time, also what was recorded in real time."""
 
@@ -134,6 +138,7 @@ MAY_MOVE = (
     "training.mirror.",
     "session.",
     "operator.",
+    "person.",
     "safety.",
     "recorder.",
 )
@@ -181,7 +186,9 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     """
     path = arguments.run or Path("runs") / time.strftime(f"{verb}-%Y%m%d-%H%M%S")
     try:
-        if verb in GOES_ON or getattr(arguments, "resume", False):
+        env = getattr(arguments, "env", None)
+        is_begun = verb == "finetune" and env is not None and arguments.run is not None and not arguments.resume
+        if not is_begun and (verb in GOES_ON or getattr(arguments, "resume", False)):
             require_run(arguments.run, verb)
         else:
             _refuse_a_folder_of_others(path)
@@ -198,6 +205,10 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     if arguments.seed is not None:
         config = dataclasses.replace(config, task=dataclasses.replace(config.task, seed=arguments.seed))
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=config.task.seed))
+    if env is not None:
+        config = dataclasses.replace(config, env=dataclasses.replace(config.env, id=env))
+    if config.env.is_local:
+        config = _in_process(config, verb)
     if verb in SIMULATES or not (getattr(arguments, "realtime", True) or getattr(arguments, "direct", False)):
         config.check_lockstep()
     try:
@@ -213,6 +224,17 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     run.save_config()
     arguments.run = path
     return run
+
+
+def _in_process(config: RunConfig, verb: str) -> RunConfig:
+    """Return the config of a run in this process, fitted to its environment, which is made once to ask it.
+
+    Raises:
+        ConfigError: the environment is not to be had, or the verb has no use for one.
+    """
+    if verb in OVER_ROS or (verb == "replay" and config.env.gym_id):
+        raise ConfigError(f"nudge {verb} is for the robot over ROS 2; this run takes place in {config.env.id}.")
+    return fitted(config)
 
 
 def _replace(path: Path, text: str) -> None:
