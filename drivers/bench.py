@@ -33,8 +33,8 @@ class BenchTask:
 TASKS = {
     "pick-cube": BenchTask("pick-cube", "drivers.bench_pick_cube", "gym_hil"),
     "lift": BenchTask("lift", "drivers.bench_robosuite", "robosuite"),
-    "can": BenchTask("can", "drivers.bench_robosuite", "robosuite", has_expert=False),
-    "square": BenchTask("square", "drivers.bench_robosuite", "robosuite", has_expert=False),
+    "can": BenchTask("can", "drivers.bench_robosuite", "robosuite"),
+    "square": BenchTask("square", "drivers.bench_robosuite", "robosuite"),
 }
 
 ALIASES = {"gym_hil/PandaPickCubeBase-v0": "pick-cube"}

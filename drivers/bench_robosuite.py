@@ -160,11 +160,10 @@ def _random_owners(suite: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """robosuite warns of macros and cameras that nobody asked for."""
-    logger = logging.getLogger("robosuite_logs")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """robosuite warns, when it is imported and made, of macros and robots that nobody asked for."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)

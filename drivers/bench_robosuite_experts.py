@@ -98,4 +98,88 @@ def _tilt(rotation: Rotation) -> Array:
     return turn
 
 
-EXPERTS: dict[str, Callable[[Suite], Expert]] = {"lift": Grasper}
+class CanExpert(Grasper):
+    """Carries the can over the walls of the bins, sets it down in the middle of its own, and lets go."""
+
+    carry_m = 1.06
+    """Height of the can on its way; the walls end at 0.9 m."""
+
+    def __init__(self, env: Suite) -> None:
+        super().__init__(env)
+        suite: Any = env.suite
+        self.goal_m = np.array(suite.target_bin_placements[suite.object_id])
+        self.is_lowering = self.is_released = False
+
+    def reset(self, seed: int) -> None:
+        super().reset(seed)
+        self.is_lowering = self.is_released = False
+
+    def grasp(self) -> tuple[Array, float]:
+        return self.env.thing_m + np.array([0.0, 0.0, 0.01]), wrap(-_yaw(self.env.hand_rotation), np.pi)
+
+    def act(self, observation: Observation) -> NDArray[np.float32]:
+        if self.is_released:
+            return self.towards(self.env.hand_m + np.array([0.0, 0.0, 0.05]), 0.0, OPEN)
+        return super().act(observation)
+
+    def carry(self) -> NDArray[np.float32]:
+        can, hand = self.env.thing_m, self.env.hand_m
+        level = float(np.linalg.norm(self.goal_m[:2] - can[:2]))
+        self.is_lowering = level < (0.07 if self.is_lowering else 0.04)
+        if self.is_lowering:
+            if can[2] < self.goal_m[2] + 0.09:
+                self.is_released = True
+            return self.towards(hand + np.array([*(self.goal_m[:2] - can[:2]), -0.03]), 0.0, CLOSE)
+        rise = self.carry_m - can[2]
+        over = self.goal_m[:2] - can[:2] if rise < 0.1 else np.zeros(2)
+        return self.towards(hand + np.array([*over, rise]), 0.0, CLOSE)
+
+    def progress(self, observation: Observation) -> float:
+        """Nearness to the grasp, height while carried, nearness to the bin: 0 to 3."""
+        can = self.env.thing_m
+        near = 1.0 - float(np.tanh(5.0 * np.linalg.norm(can - self.env.hand_m)))
+        way = 1.0 - float(np.tanh(3.0 * np.linalg.norm(self.goal_m[:2] - can[:2])))
+        return near + float(np.clip((can[2] - 0.86) / 0.1, 0.0, 1.0)) + way
+
+
+class SquareExpert(Grasper):
+    """Grasps the nut by its handle, turns it square to the peg over it, and lowers it."""
+
+    level_m = 0.008
+    handle_m = 0.065
+    """From the nut's middle along its x axis: the handle's outer half, clear of the nut's side (square-nut.xml)."""
+    carry_m = 1.0
+    """Height of the nut on its way; the peg ends at 0.95 m, and the arm's reach not far above."""
+
+    def __init__(self, env: Suite) -> None:
+        super().__init__(env)
+        suite: Any = env.suite
+        self.peg_m = np.array(suite.sim.data.body_xpos[suite.peg1_body_id])
+
+    def grasp(self) -> tuple[Array, float]:
+        rotation = self.env.thing_rotation
+        turn = _yaw(rotation) - _yaw(self.env.hand_rotation)
+        handle: Array = self.env.thing_m + rotation.apply([self.handle_m, 0.0, 0.0])
+        return handle, wrap(turn, np.pi)
+
+    def carry(self) -> NDArray[np.float32]:
+        nut, hand = self.env.thing_m, self.env.hand_m
+        turn = wrap(-_yaw(self.env.thing_rotation), 0.5 * np.pi)
+        over = self.peg_m[:2] - nut[:2]
+        level = float(np.linalg.norm(over))
+        rise = self.carry_m - nut[2]
+        if nut[2] < 0.98 and level < 0.02:
+            return self.towards(hand + np.array([*over, -0.04]), turn, CLOSE)
+        if level < 0.008 and abs(turn) < 0.08:
+            return self.towards(hand + np.array([*over, -0.03]), turn, CLOSE)
+        return self.towards(hand + np.array([*(over if rise < 0.1 else np.zeros(2)), rise]), turn, CLOSE)
+
+    def progress(self, observation: Observation) -> float:
+        """Nearness to the handle, height while carried, nearness to the peg: 0 to 3."""
+        handle, _ = self.grasp()
+        near = 1.0 - float(np.tanh(5.0 * np.linalg.norm(handle - self.env.hand_m)))
+        way = 1.0 - float(np.tanh(3.0 * np.linalg.norm(self.peg_m[:2] - self.env.thing_m[:2])))
+        return near + float(np.clip((self.env.thing_m[2] - 0.9) / 0.1, 0.0, 1.0)) + way
+
+
+EXPERTS: dict[str, Callable[[Suite], Expert]] = {"lift": Grasper, "can": CanExpert, "square": SquareExpert}
