@@ -71,7 +71,9 @@ class PickCube(gymnasium.Env[Observation, NDArray[np.float32]]):
             self.hil = PandaPickCubeGymEnv(reward_type="sparse", random_block_position=False)
         self.action_space = spaces.Box(-1.0, 1.0, (4,), np.float32)
         sizes = {"hand": 3, "block_from_hand": 3, "block": 3, "hand_velocity": 3, "fingers": 2}
-        boxes = {key: spaces.Box(-np.inf, np.inf, (size,), np.float32) for key, size in sizes.items()}
+        boxes: dict[str, spaces.Space[Any]] = {
+            key: spaces.Box(-np.inf, np.inf, (size,), np.float32) for key, size in sizes.items()
+        }
         self.observation_space = cast("spaces.Space[Observation]", spaces.Dict(boxes))
 
     def reset(

@@ -85,7 +85,9 @@ class Suite(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float32)
         sizes = {"hand": 3, "thing_from_hand": 3, "thing": 3, "hand_axes": 6, "thing_axes": 6, "fingers": 2}
         sizes |= {"arm_rates": 7}
-        boxes = {key: spaces.Box(-np.inf, np.inf, (size,), np.float32) for key, size in sizes.items()}
+        boxes: dict[str, spaces.Space[Any]] = {
+            key: spaces.Box(-np.inf, np.inf, (size,), np.float32) for key, size in sizes.items()
+        }
         self.observation_space = cast("spaces.Space[Observation]", spaces.Dict(boxes))
         self.raw: dict[str, Array] = {}
 
