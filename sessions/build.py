@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,15 +24,12 @@ from teleop.operator import SimulatedOperator
 
 if TYPE_CHECKING:  # rclpy and torch are loaded only by the processes that need them
     from policies.base import BasePolicy
-    from policies.training import Progress
-    from policies.weights import WeightsDirectory
     from robot.arm_server import ArmServer
-    from robot.interfaces import Policy, World
+    from robot.interfaces import World
     from robot.local import LocalRobot
     from robot.nodes.base import Graph, NudgeNode
     from robot.nodes.port import RosRobot
     from robot.store import StoreReader
-    from sessions.run_config import RunConfig
 
 PHASES = {"record": 0, "finetune": 200_000, "evaluate": 800_000}
 """First episode seed of each phase, relative to a million times the run's seed."""
@@ -230,57 +227,3 @@ def base_policy(config: RobotConfig, run: Path) -> BasePolicy:
     if not (run / "base").is_dir():
         raise ConfigError(f"There is no base policy in {run}; make one with: nudge pretrain --run {run}")
     return BasePolicy.load(run / "base", robot_spec(config))
-
-
-def policy(config: RunConfig, run: Path, kind: str) -> Policy:
-    """Return who acts in a phase: "hold" (a person does everything), "base", "residual" (learning) or "final"."""
-    from robot.loop import HoldPolicy
-
-    if kind == "hold":
-        return HoldPolicy(robot_spec(config).action_size)
-    return base_policy(config, run) if kind == "base" else learnt_policy(config, run, is_final=kind == "final")
-
-
-def learnt_policy(config: RunConfig, run: Path, is_final: bool) -> Policy:
-    """Return the policy that finetuning improves; the final one is deterministic and has the newest weights."""
-    from policies.residual import ResidualPolicy
-
-    published = weights(run)
-    learnt = ResidualPolicy(base_policy(config, run), config.training.residual, published, deterministic=is_final)
-    if is_final:
-        learnt.load_weights(published.latest())
-    return learnt
-
-
-def weights(run: Path) -> WeightsDirectory:
-    """Return the run's published weights."""
-    from policies.weights import WeightsDirectory
-
-    return WeightsDirectory(run / "weights")
-
-
-def load_weights(policy: Policy, version: int) -> None:
-    """Let a policy that learns act by the weights published as `version`; others stay as they are."""
-    from policies.residual import ResidualPolicy
-
-    if isinstance(policy, ResidualPolicy):
-        policy.load_weights(version)
-
-
-def learn(config: RunConfig, run: Path, stop: Callable[[], bool]) -> Progress:
-    """Learn from the run's stores until its steps are reached, or `stop()`; goes on from a checkpoint."""
-    from policies.checkpoint import FILE
-    from policies.training import run_learner
-
-    checkpoint = run / "learner"
-    return run_learner(
-        run / "demos.zarr",
-        run / "online.zarr",
-        run / "base",
-        run / "weights",
-        checkpoint,
-        run / "metrics" / "learner.jsonl",
-        config.training,
-        stop,
-        resume=(checkpoint / FILE).exists(),
-    )

@@ -104,6 +104,7 @@ def test_the_whole_story_leaves_what_a_session_over_ros_leaves(run: Path, capsys
         assert (run / name).exists()
     summary = json.loads((run / "summary.json").read_text())
     assert summary["robot_steps"] >= 150
+    assert summary["task"] == TINY.removeprefix("gym:")
     assert summary["final_success"]["episodes"] == 3
     played = lines(run, "finetune")
     assert [row["index"] for row in played] == list(range(len(played)))
@@ -179,6 +180,7 @@ def test_a_run_stays_in_its_environment(pretrained: Path, capsys: pytest.Capture
         (("record", "--env", "gym:tiny_env:Endless-v0", "env.expert=tiny_env:TinyExpert"), "env.max_steps="),
         (("record", "--env", "sim"), "env.id must be empty"),
         (("record", "--env", TINY, "--realtime", SMALL[0]), "leave --realtime out"),
+        (("finetune", "--env", "gym:Pendulum-v1"), "Learning without a base policy is not there yet"),
         (("demo", f'env.id="{TINY}"'), "for the robot over ROS 2"),
     ],
 )
