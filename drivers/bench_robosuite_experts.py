@@ -1,4 +1,7 @@
-"""Scripted experts for robosuite's tasks: grasp from above, carry, place. Success rates are in docs/benchmarks.md."""
+"""Scripted experts for robosuite's tasks: grasp from above, carry, place.
+
+The success rates are those without noise over the episodes with seeds 0 to 99, with 95% Wilson intervals.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ GRASPING_STEPS = 8
 
 
 class Grasper:
-    """Goes above a thing, turns, descends, closes, and then does what the task wants with it."""
+    """Goes above a thing, turns, descends, closes, and then does what the task wants with it: for Lift, rises.
+
+    Lift: 100 of 100 (96 to 100%), in 30 steps.
+    """
 
     above_m = 0.08
     level_m = 0.01
@@ -111,10 +117,13 @@ def _tilt(rotation: Rotation) -> Array:
 
 
 class CanExpert(Grasper):
-    """Carries the can over the walls of the bins, sets it down in the middle of its own, and lets go."""
+    """Carries the can over the walls of the bins, sets it down in the middle of its own, and lets go.
+
+    100 of 100 (96 to 100%), in 108 steps.
+    """
 
     carry_m = 1.06
-    """Height of the can on its way; the walls end at 0.9 m."""
+    """Height of the can on its way, over the walls of the bins."""
 
     def __init__(self, env: Suite) -> None:
         super().__init__(env)
@@ -153,7 +162,10 @@ class CanExpert(Grasper):
 
 
 class SquareExpert(Grasper):
-    """Grasps the nut by its handle, turns it square to the peg over it, and lowers it."""
+    """Grasps the nut by its handle, turns it square to the peg over it, and lowers it.
+
+    97 of 100 (91 to 99%), in 116 steps; in the others it loses the nut.
+    """
 
     level_m = 0.008
     handle_m = 0.065

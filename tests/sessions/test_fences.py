@@ -13,7 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("robot", "policies", "drivers", "teleop", "calibration", "sessions", "launch", "benchmarks", "tests")
 MOST_LINES = 300
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|Users|work|mnt|opt)/[\w.-]+|file://|https?://(?:localhost|127\.)")
-TEXT = ("Makefile", "Dockerfile", "pyproject.toml", "constraints.txt", "constraints-bench.txt", "docker-compose.yml", ".ci/run")
+TEXT = (
+    "Makefile",
+    "Dockerfile",
+    "pyproject.toml",
+    "constraints.txt",
+    "constraints-bench.txt",
+    "docker-compose.yml",
+    ".ci/run",
+)
 ONLY_IN = {
     # the benchmark of faults stands beside the robot like a person or a foreign program
     "rclpy": lambda path: (

@@ -34,6 +34,7 @@ SMALL = (
     "person.onset=0.1",
 )
 DEADLINE_S = 100.0
+SHORT = "training.total_steps=90"
 
 
 @pytest.fixture(autouse=True)
@@ -119,12 +120,13 @@ def test_the_whole_story_leaves_what_a_session_over_ros_leaves(run: Path, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_session_that_is_killed_again_and_again_ends_with_the_same_bits(run: Path, tmp_path: Path) -> None:
     whole = Path(shutil.copytree(run, tmp_path / "whole"))
-    finish(start("finetune", "--run", str(whole)))
+    finish(start("finetune", "--run", str(whole), SHORT))
     for episodes in (1, 4):
         resume = ["--resume"] if lines(run, "finetune") else []
-        session = start("finetune", "--run", str(run), *resume)
+        session = start("finetune", "--run", str(run), *resume, SHORT)
         deadline = time.monotonic() + DEADLINE_S
         while len(lines(run, "finetune")) < episodes and time.monotonic() < deadline:
             assert session.poll() is None, session.communicate()[0]
@@ -133,7 +135,7 @@ def test_a_session_that_is_killed_again_and_again_ends_with_the_same_bits(run: P
         session.communicate()
     acknowledged = len(lines(run, "finetune"))
     assert acknowledged >= 4
-    finish(start("finetune", "--run", str(run), "--resume"))
+    finish(start("finetune", "--run", str(run), "--resume", SHORT))
     # an episode that a kill cut short counts as played; up to there, and where none was cut, all is the same
     cut = [row["index"] for row in lines(run, "finetune") if row["aborted"]]
     if not cut:
