@@ -194,12 +194,12 @@ class Actor:
         base = build.base_policy(self._config, self._run.path)
         if self._phase.policy == "base":
             return base
-        from policies.residual import ResidualPolicy
+        from policies.acting import LearntPolicy
         from policies.weights import WeightsDirectory
 
         weights = WeightsDirectory(self._run.path / "weights")
         is_final = self._phase.policy == "final"
-        policy = ResidualPolicy(base, self._config.training.residual, weights, deterministic=is_final)
+        policy = LearntPolicy(base.spec, base, self._config.training, weights, deterministic=is_final)
         if is_final:
             policy.load_weights(weights.latest())
         return policy
@@ -211,7 +211,7 @@ class Actor:
         """
         if self._phase.policy != "residual":
             return 0.0
-        from policies.residual import ResidualPolicy
+        from policies.acting import LearntPolicy
         from policies.weights import WeightsDirectory
 
         started = time.monotonic()
@@ -219,7 +219,7 @@ class Actor:
         weights = WeightsDirectory(self._run.path / "weights")
         wanted = max(0, index - session.version_lag)
         weights.wait_for(wanted, session.learner_timeout_s, self._idle_for_learner if self._is_realtime else time.sleep)
-        if isinstance(self._policy, ResidualPolicy):
+        if isinstance(self._policy, LearntPolicy):
             self._policy.load_weights(max(wanted, weights.latest()) if self._is_realtime else wanted)
         return time.monotonic() - started
 

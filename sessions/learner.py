@@ -8,8 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from policies.checkpoint import FILE
-from policies.training import run_learner
+from policies.process import Paths, run_learner
 from robot import priority
 from robot.errors import NudgeError
 from robot.liveness import Beacon
@@ -29,24 +28,21 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         run = Run.read(arguments.run)
-        checkpoint = run.path / "learner"
         beacon = Beacon(run.learner_file)
 
         def should_stop() -> bool:
             beacon.beat()
             return stop.is_set()
 
-        progress = run_learner(
-            run.store("demos"),
-            run.store("online"),
-            run.path / "base",
-            run.path / "weights",
-            checkpoint,
-            run.path / "metrics" / "learner.jsonl",
-            run.config.training,
-            should_stop,
-            resume=(checkpoint / FILE).exists(),
+        paths = Paths(
+            demos=run.store("demos"),
+            online=run.store("online"),
+            base=run.path / "base",
+            weights=run.path / "weights",
+            checkpoint=run.path / "learner",
+            metrics=run.path / "metrics" / "learner.jsonl",
         )
+        progress = run_learner(paths, run.config.training, should_stop)
         if progress.is_finished:
             beacon.finish()
         return 0
