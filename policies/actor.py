@@ -1,4 +1,4 @@
-"""What acts: a network for the action, or for a bounded correction of the base policy's, and how both are put together."""
+"""What acts: a network for the action, or for a bounded correction of the base policy's; how they are put together."""
 
 from __future__ import annotations
 

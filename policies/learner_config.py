@@ -31,7 +31,7 @@ class LearnerConfig(Settings):
     )
     tau: float = setting(0.005, "share of the online network that a target takes per update", low=0.0, high=1.0)
     target_noise: float = setting(0.2, "smoothing noise on the target's action (TD3)", low=0.0, high=2.0)
-    target_noise_clip: float = setting(0.5, "largest smoothing noise (TD3)", low=0.0, high=2.0)
+    target_noise_clip: float = setting(0.5, "largest smoothing noise (TD3)", low=0.0, high=10.0)
     clip_norm: float = setting(1.0, "largest norm of a gradient; 0 for no limit", low=0.0, high=1e6)
     weight_decay: float = setting(0.0, "decoupled weight decay (AdamW)", low=0.0, high=1.0)
     initial_temperature: float = setting(1.0, "weight of the entropy of a Gaussian head at first", low=0.0, high=100.0)

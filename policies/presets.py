@@ -8,14 +8,13 @@ Every preset names every switch that tells methods apart, so that none depends o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from policies.training_config import TrainingConfig
 from robot.errors import ConfigError, did_you_mean
 
-Values = Mapping[str, Any]
+Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-# Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications" (arXiv 1812.05905), table 1: two hidden layers of
-# 256, ReLU, 3e-4, discount 0.99, tau 0.005, batch 256, one update a step, target entropy -dim(A); two critics and their
-# minimum (section 5). Steps before learning: 1,000 in the authors' code; the paper gives none.
+# Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications" (arXiv 1812.05905), table 1: two hidden layers
+# of 256, ReLU, 3e-4, discount 0.99, tau 0.005, batch 256, one update a step, target entropy -dim(A); two critics and
+# their minimum (section 5). Steps before learning: 1,000 in the authors' code; the paper gives none.
 _SAC: Values = {
     "updates": 1,
     "per_steps": 1,
@@ -114,9 +113,9 @@ _SAC: Values = {
     "alarms.is_on": False,
 }
 
-# Fujimoto et al. 2018, "Addressing Function Approximation Error in Actor-Critic Methods" (arXiv 1802.09477), section 6.1
-# and the authors' code (github.com/sfujim/TD3): exploration noise 0.1, target noise 0.2 clipped at 0.5, the actor every
-# second update by the first critic, 25,000 random steps; 3e-4, 256-256 and batch 256 as in the code.
+# Fujimoto et al. 2018, "Addressing Function Approximation Error in Actor-Critic Methods" (arXiv 1802.09477), section
+# 6.1 and the authors' code (github.com/sfujim/TD3): exploration noise 0.1, target noise 0.2 clipped at 0.5, the actor
+# every second update by the first critic, 25,000 random steps; 3e-4, 256-256 and batch 256 as in the code.
 _TD3: Values = _SAC | {
     "actor.head": "deterministic",
     "actor.noise": 0.1,
@@ -143,10 +142,10 @@ _RLPD: Values = _SAC | {
     "schedule.start_steps": 5000,
 }
 
-# Luo et al. 2024, "SERL" (arXiv 2401.16013), by its code for states (rail-berkeley/serl, async_sac_state_sim, launcher):
-# RLPD with tanh and LayerNorm in both networks, temperature 0.01 at first, no entropy in the target, log std within
-# log [1e-5, 5], eight critic updates per actor update, 300 random steps. Its learner is not tied to the robot's steps;
-# eight updates a step is our number.
+# Luo et al. 2024, "SERL" (arXiv 2401.16013), by its code for states (rail-berkeley/serl, async_sac_state_sim,
+# launcher): RLPD with tanh and LayerNorm in both networks, temperature 0.01 at first, no entropy in the target, log
+# std within log [1e-5, 5], eight critic updates per actor update, 300 random steps. Its learner is not tied to the
+# robot's steps; eight updates a step is our number.
 _SERL: Values = _RLPD | {
     "updates": 8,
     "actor.has_norm": True,
@@ -160,9 +159,10 @@ _SERL: Values = _RLPD | {
     "schedule.start_steps": 300,
 }
 
-# Luo et al. 2024, "HIL-SERL" (arXiv 2410.21845), by its code (rail-berkeley/hil-serl, experiments/config.py, launcher.py):
-# two critics, two critic updates per actor update, discount 0.97, a person's steps in both buffers, learning from 100
-# steps on, and no random ones before. Two updates a step is our number. `actor.gripper_axis` is the robot's.
+# Luo et al. 2024, "HIL-SERL" (arXiv 2410.21845), by its code (rail-berkeley/hil-serl, experiments/config.py,
+# launcher.py): two critics, two critic updates per actor update, discount 0.97, a person's steps in both buffers,
+# learning from 100 steps on, and no random ones before. Two updates a step is our number. `actor.gripper_axis` is the
+# robot's.
 _HIL_SERL: Values = _SERL | {
     "updates": 2,
     "learner.members": 2,
@@ -174,10 +174,10 @@ _HIL_SERL: Values = _SERL | {
     "schedule.starter": "policy",
 }
 
-# Ankile et al. 2025, "Residual Off-Policy RL for Finetuning Behavior Cloning Policies" (arXiv 2509.19301), by the defaults
-# of its code (Can, Square): residual of 0.1, noise 0.05 clipped at 0.3, both of the action, here as shares of the bound;
-# AdamW with decay 0.01; 10,000 steps of the base with uniform noise of 0.2, then 10,000 critic updates. Ten critics of
-# 1024-1024 need a GPU: see docs/learner.md for sizes that do not.
+# Ankile et al. 2025, "Residual Off-Policy RL for Finetuning Behavior Cloning Policies" (arXiv 2509.19301), by the
+# defaults of its code (Can, Square): residual of 0.1, noise 0.05 clipped at 0.3, both of the action, here as shares
+# of the bound; AdamW with decay 0.01; 10,000 steps of the base with uniform noise of 0.2, then 10,000 critic updates.
+# Ten critics of 1024-1024 need a GPU: see docs/learner.md for sizes that do not.
 _RESFIT: Values = _TD3 | {
     "updates": 4,
     "actor.composer": "residual",
@@ -207,8 +207,9 @@ _RESFIT: Values = _TD3 | {
     "schedule.critic_updates": 10_000,
 }
 
-# Luo et al. 2023, "RLIF" (arXiv 2311.12996), by its code for the pen (pd-perry/RLIF): RLPD with 256-256-256, five updates
-# a step, no entropy in the target; -1 before a person takes over is the only reward; demonstrations are online data.
+# Luo et al. 2023, "RLIF" (arXiv 2311.12996), by its code for the pen (pd-perry/RLIF): RLPD with 256-256-256, five
+# updates a step, no entropy in the target; -1 before a person takes over is the only reward; demonstrations are
+# online data.
 _RLIF: Values = _RLPD | {
     "updates": 5,
     "actor.hidden": (256, 256, 256),
@@ -224,9 +225,9 @@ _RLIF: Values = _RLPD | {
 }
 
 # Zhou et al. 2025, "Efficient Online RL Fine-Tuning Need Not Retain Offline Data" (arXiv 2412.07762), by its code
-# (zhouzypaul/wsrl): pretrained by Cal-QL (Nakamoto et al. 2023; weight 1 and 20,000 updates as for Adroit), 5,000 steps
-# without updates, then SAC with ten critics, four updates a step, their minimum for the actor, 1e-4 for actor and
-# temperature, target entropy -dim(A), no demonstrations. That the actor is first cloned is ours.
+# (zhouzypaul/wsrl): pretrained by Cal-QL (Nakamoto et al. 2023; weight 1 and 20,000 updates as for Adroit), 5,000
+# steps without updates, then SAC with ten critics, four updates a step, their minimum for the actor, 1e-4 for actor
+# and temperature, target entropy -dim(A), no demonstrations. That the actor is first cloned is ours.
 _WSRL: Values = _RLPD | {
     "updates": 4,
     "actor.has_norm": True,
@@ -244,8 +245,8 @@ _WSRL: Values = _RLPD | {
     "schedule.offline_updates": 20_000,
 }
 
-# "Policy-Only RL fine-tuning" (PORL, arXiv 2505.16856): a cloned policy, rolled out, then fresh critics fitted to that, then
-# SAC. It has no public code; all numbers but SAC's are ours (its first stage as long as WSRL's).
+# "Policy-Only RL fine-tuning" (PORL, arXiv 2505.16856): a cloned policy, rolled out, then fresh critics fitted to
+# that, then SAC. It has no public code; all numbers but SAC's are ours (its first stage as long as WSRL's).
 _PORL: Values = _SAC | {
     "updates": 4,
     "learner.has_norm": True,
@@ -258,10 +259,10 @@ _PORL: Values = _SAC | {
     "schedule.critic_updates": 5000,
 }
 
-# Hu et al. 2024, "Imitation Bootstrapped RL" (arXiv 2311.02198), by its code (hengyuan-hu/ibrl) for states: five critics,
-# minimum of two, the better of base and policy both to act and in the target, n-step 3, 1e-4, tau 0.01, noise 0.1 clipped
-# at 0.3, 40 episodes of the base first (here 4,000 steps), an update for every second step with five of the critics. Its
-# dropout of 0.5 in the actor is not offered.
+# Hu et al. 2024, "Imitation Bootstrapped RL" (arXiv 2311.02198), by its code (hengyuan-hu/ibrl) for states: five
+# critics, minimum of two, the better of base and policy both to act and in the target, n-step 3, 1e-4, tau 0.01,
+# noise 0.1 clipped at 0.3, 40 episodes of the base first (here 4,000 steps), an update for every second step with
+# five of the critics. Its dropout of 0.5 in the actor is not offered.
 _IBRL: Values = _TD3 | {
     "updates": 5,
     "per_steps": 2,

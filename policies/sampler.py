@@ -153,7 +153,7 @@ class SamplerConfig(Settings):
     batch: int = setting(256, "samples in a mini-batch", low=2, high=65536)
     demos: str = setting(
         "pool",
-        "demonstrations are a pool with a share of its own, part of the online data from the beginning (RLIF), or left out",
+        "demonstrations have a share of their own, are part of the online data from the start (RLIF), or are left out",
         choices=("pool", "preload", "leave_out"),
     )
     demo_share: float = setting(0.5, "share of demonstrations (RLPD's symmetric sampling)", low=0.0, high=1.0)

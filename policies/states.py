@@ -88,6 +88,6 @@ def _require_finite(episode: Episode, name: str, values: NDArray[np.generic]) ->
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         raise StoreError(
-            f"Episode {episode.index} (seed {episode.attributes.get('seed', '?')}) cannot be learnt from: its {name} is "
-            f"not finite at step {int(bad[0][0])}; take it out with nudge store drop, and mend what recorded it."
+            f"Episode {episode.index} (seed {episode.attributes.get('seed', '?')}) cannot be learnt from: its {name} "
+            f"is not finite at step {int(bad[0][0])}; take it out with nudge store drop, and mend what recorded it."
         )
