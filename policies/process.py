@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from policies.training import Stop, StoppedError, Training, never
 from policies.training_config import TrainingConfig
 from policies.weights import WeightsDirectory
 from robot.errors import StoreError
+from robot.specs import RobotSpec
 from robot.store import Episode, StoreReader
 
 _POLL_S = 0.01  # an episode lasts seconds; a poll costs a stat of one file
@@ -132,22 +134,22 @@ def has_checkpoint(paths: Paths) -> bool:
     return (paths.checkpoint / checkpoint.FILE).exists()
 
 
-def run_learner(paths: Paths, config: TrainingConfig, stop: Stop) -> Progress:
+def run_learner(spec: RobotSpec, paths: Paths, config: TrainingConfig, stop: Stop) -> Progress:
     """Learn until `config.total_steps` robot steps are in the online store and learnt from, or `stop()`.
 
         version 0 (zero residual), or the checkpoint's version, is published at the start;
         episode j committed -> the updates owed for it, from episodes <= j only -> version j + 1 is published
 
-    So an actor that waits for version j before it plays episode j gets a session that repeats exactly.
+    So an actor that waits for version j before it plays episode j gets a session that repeats exactly. Demonstrations
+    and base policy may be missing, where the method needs none.
 
     Raises:
         StoreError, SpecError, ConfigError: as `StoreReader.open`, `BasePolicy.load` and `checkpoint.restore` say.
         DivergedError: the weights became NaN; the last checkpoint is kept.
     """
     torch.set_num_threads(config.threads)
-    demos = StoreReader.open(paths.demos)
-    base = BasePolicy.load(paths.base, demos.spec)
-    training = Training(demos.spec, base, (demos.episode(i) for i in range(len(demos))), config)
+    base = BasePolicy.load(paths.base, spec) if paths.base.is_dir() else None
+    training = Training(spec, base, _demonstrations(spec, paths.demos), config)
     with Learning(training, paths) as learning:
         progress = Progress.read(paths.checkpoint) or Progress(0, 0, 0, is_finished=False)
         try:
@@ -179,6 +181,13 @@ class _Log:
         if int(metrics["version"]) > self._newest:
             append_json_line(self._path, metrics)
             self._mirror.log(metrics, step=int(metrics["updates"]))
+
+
+def _demonstrations(spec: RobotSpec, path: Path) -> Iterator[Episode]:
+    """Yield the demonstrations; none where there is no store."""
+    if path.exists():
+        demos = StoreReader.open(path, spec)
+        yield from (demos.episode(index) for index in range(len(demos)))
 
 
 def _wait_for_store(path: Path, stop: Stop) -> StoreReader | None:

@@ -12,6 +12,7 @@ from policies.process import Paths, run_learner
 from robot import priority
 from robot.errors import NudgeError
 from robot.liveness import Beacon
+from sessions.build import robot_spec
 from sessions.processes import die_with_parent
 from sessions.run import Run
 
@@ -42,7 +43,7 @@ def main() -> int:
             checkpoint=run.path / "learner",
             metrics=run.path / "metrics" / "learner.jsonl",
         )
-        progress = run_learner(paths, run.config.training, should_stop)
+        progress = run_learner(robot_spec(run.config), paths, run.config.training, should_stop)
         if progress.is_finished:
             beacon.finish()
         return 0
