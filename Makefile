@@ -4,12 +4,14 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BENCH := .venv-bench
+BENCH_INSTALLED := $(BENCH)/.installed
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench bench-setup clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## create .venv and install everything, pinned (PYTHON=python3.12 to choose another)
 
@@ -38,5 +40,15 @@ check: $(INSTALLED) ## lint, format, types, import fences, file fences
 bench: $(INSTALLED) ## every benchmark; ARGS=--quick is rough and short, ARGS=--json one JSON line a metric
 	@$(BIN)/nudge bench all $(ARGS)
 
+bench-setup: $(BENCH_INSTALLED) ## create .venv-bench with third-party tasks (gym-hil, robosuite, gymnasium-robotics)
+
+# An environment of its own: these packages hold numpy and MuJoCo back (docs/decisions/0011).
+$(BENCH_INSTALLED): pyproject.toml constraints-bench.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; name another: make bench-setup PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet -c constraints-bench.txt torch
+	$(BENCH)/bin/pip install --quiet -c constraints-bench.txt -e '.[bench]' pytest pytest-timeout pytest-randomly hypothesis
+	@touch $@
+
 clean: ## remove .venv and caches; runs/ stays
-	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build
+	rm -rf $(VENV) $(BENCH) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from policies.training_config import TrainingConfig
 from robot.errors import ConfigError, did_you_mean
 
 Values = dict[str, Any]
@@ -24,7 +23,7 @@ class Preset:
     Attributes:
         about: in one sentence.
         source: where its numbers are from.
-        settings: values of `TrainingConfig` by dotted key.
+        settings: values of `TrainingConfig` by dotted key; empty for its defaults.
     """
 
     about: str
@@ -33,8 +32,8 @@ class Preset:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The same by the dotted keys of a run's config."""
-        return {f"training.{key}": value for key, value in self.settings.items()}
+        """Every switch by its dotted key in a run's config."""
+        return {f"training.{key}": value for key, value in (self.settings or _defaults()).items()}
 
 
 def preset(name: str) -> Preset:
@@ -296,6 +295,8 @@ _JSRL: Values = _SAC | {
 
 def _defaults() -> dict[str, Any]:
     """Return the defaults of the same switches."""
+    from policies.training_config import TrainingConfig  # here, since it brings torch, and --help only wants names
+
     found: dict[str, Any] = {}
     for key in {*_SAC, *_HIL_SERL, *_JSRL}:
         value: Any = TrainingConfig()
@@ -309,7 +310,7 @@ PRESETS: dict[str, Preset] = {
     "gated": Preset(
         "a residual that acts only where the critics are sure that it is no worse than the base (the default)",
         "nudge; docs/learner.md says what was measured",
-        _defaults(),
+        {},
     ),
     "sac": Preset("soft actor-critic, from nothing", "arXiv 1812.05905", _SAC),
     "td3": Preset("twin delayed deterministic policy gradient, from nothing", "arXiv 1802.09477 and code", _TD3),

@@ -96,7 +96,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             return terminated(observation, success=True)
         if Label.FAILURE in outcome.label:
             return terminated(observation, success=False)
-        if self._steps >= self.max_steps:
+        if outcome.is_out_of_time or self._steps >= self.max_steps:
             return truncated(observation)
         return mid(observation)
 

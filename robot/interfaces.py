@@ -203,6 +203,34 @@ class RobotPort(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Expert(Protocol):
+    """Solves one task by a script; it may look at the simulation's truth, since it stands for a person.
+
+    expert.reset(seed)                    # after the environment's own reset
+    action = expert.act(observation)      # float32 (A,) in [-1, 1]
+    """
+
+    def reset(self, seed: int) -> None: ...
+    def act(self, observation: Observation) -> NDArray[np.float32]: ...
+    def progress(self, observation: Observation) -> float:
+        """How far the task is; it rises towards the success. Units are the expert's own."""
+        ...
+
+
+@runtime_checkable
+class Supervisor(Protocol):
+    """Who watches an environment that runs in this process, and acts in the policy's place where need be."""
+
+    def begin(self, seed: int, role: str) -> None:
+        """An episode begins; `role` is one of `robot.types.ROLES`."""
+        ...
+
+    def take(self, observation: Observation) -> NDArray[np.float32] | None:
+        """Return the person's action for this step, float32 (A,) in [-1, 1]; None lets the policy act."""
+        ...
+
+
 class StepSink(Protocol):
     """Seam 1 of actor and learner: where steps go. A step is acknowledged when `append` returns."""
 

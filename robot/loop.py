@@ -90,6 +90,7 @@ def run_episode(
                 is_aborted=after_step.is_aborted,
                 is_success=after_step.is_success,
                 timing=after.timing,
+                reward=after.reward,
             )
         )
         is_human = after.source is Source.HUMAN

@@ -169,6 +169,8 @@ class Outcome:
         reasons: bits of `robot.safety.Reason` for every change that safety made.
         stream_stamps_ns: capture time of each stream of `observation`.
         truth_success: the judge's verdict; None outside simulation. Never shown to a policy.
+        reward: what an environment pays for the step; NaN where nobody does.
+        is_out_of_time: the environment itself has ended the episode by a limit of time.
         is_aborted: a person, a fault or a lost link stopped the episode; `cause` says in one sentence what did.
         timing: when the parts of this step happened.
     """
@@ -184,6 +186,8 @@ class Outcome:
     is_aborted: bool = False
     cause: str = ""
     timing: StepTiming = field(default_factory=StepTiming)
+    reward: float = math.nan
+    is_out_of_time: bool = False
 
 
 @dataclass(frozen=True)

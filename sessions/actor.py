@@ -7,7 +7,6 @@ import contextlib
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from robot import priority
@@ -15,40 +14,16 @@ from robot.env import RobotEnv
 from robot.errors import NudgeError, RobotError
 from robot.interfaces import Policy
 from robot.liveness import ProcessWatch
-from robot.loop import EpisodeSummary, HoldPolicy, run_episode
-from robot.store import Episode, StoreReader, StoreSettings, StoreWriter
-from robot.types import Source
+from robot.loop import EpisodeSummary, run_episode
+from robot.store import StoreSettings, StoreWriter
 from sessions import build
 from sessions.code_version import code_version
 from sessions.config import digest
 from sessions.domain import stay_on_this_host
+from sessions.episode_book import EpisodeBook
+from sessions.phases import PHASES, Phase
 from sessions.processes import die_with_parent
-from sessions.run import STORES, Run
-from sessions.step_times import StepTimes
-
-
-@dataclass(frozen=True)
-class Phase:
-    """What an actor does: who acts, what the person does, who judges, and under which seeds and name it is kept."""
-
-    name: str
-    store: str
-    seeds: str
-    role: str
-    policy: str
-    judge: str
-
-
-PHASES = {
-    phase.name: phase
-    for phase in (
-        Phase("record", STORES["record"], "record", "demonstrate", "hold", "operator"),
-        Phase("evaluate_base", STORES["evaluate_base"], "evaluate", "watch", "base", "truth"),
-        Phase("finetune", STORES["finetune"], "finetune", "supervise", "residual", "operator"),
-        Phase("evaluate_final", STORES["evaluate_final"], "evaluate", "watch", "final", "truth"),
-    )
-}
-
+from sessions.run import Run
 
 STOPS_IN_A_ROW = 5
 """So many episodes stopped one after the other are no accident."""
@@ -64,6 +39,7 @@ class Actor:
     def __init__(self, run: Run, phase: Phase, is_realtime: bool) -> None:
         self._run, self._phase, self._is_realtime = run, phase, is_realtime
         self._config = run.config
+        self._book = EpisodeBook(run, phase)
         self._policy = self._make_policy()
         self._robot = build.ros_robot(self._config, is_realtime, has_truth=phase.judge == "truth")
         self._robot.role = phase.role
@@ -84,14 +60,14 @@ class Actor:
             # simulated episodes can be played again: what survives kill -9 is enough, power cuts cost no flush
             settings = StoreSettings(is_commit_synced=self._is_realtime)
             with StoreWriter.open(store, build.robot_spec(self._config), attributes, settings) as writer:
-                index, steps = self._progress(store)
+                index, steps = self._book.progress(store)
                 stops = 0
-                while not self._is_enough(index, steps, episodes):
+                while not self._book.is_enough(index, steps, episodes):
                     waited_s = self._take_weights(index)
                     summary = self._episode(writer, index)
                     steps += summary.steps
-                    self._log(summary, index, steps, waited_s)
-                    self._log_timing(summary, index)
+                    self._book.log(summary, index, steps, waited_s)
+                    self._book.log_timing(summary, index, self._config.control.period_s)
                     stops = self._after_stop(summary, index, stops + 1) if summary.cause else 0
                     # an episode that was stopped is no demonstration and no evaluation: its seed comes again
                     if not summary.cause or self._phase.name == "finetune":
@@ -102,44 +78,6 @@ class Actor:
             raise
         finally:
             self._robot.close()
-
-    def _progress(self, store: Path) -> tuple[int, int]:
-        """Return the index of the next episode and the steps so far.
-
-        An episode that a dead session left behind counts in finetuning, where the learner takes it as any other;
-        as a demonstration or in an evaluation it is played again, under the same seed.
-        """
-        reader = StoreReader.open(store)
-        episodes = [reader.episode(i) for i in range(reader.refresh())]
-        if self._phase.name == "finetune":
-            self._log_unlogged(episodes)
-        if self._phase.name != "finetune":
-            episodes = [episode for episode in episodes if not episode.is_aborted]
-        return len(episodes), sum(episode.length for episode in episodes)
-
-    def _log_unlogged(self, episodes: list[Episode]) -> None:
-        """Give episodes that a dead actor left in the store, but not in the metrics, their lines."""
-        logged = {line["index"] for line in self._run.lines("episodes") if line["phase"] == self._phase.name}
-        steps = 0
-        for episode in episodes:
-            steps += episode.length
-            if episode.index in logged:
-                continue
-            summary = EpisodeSummary(
-                seed=int(episode.attributes["seed"]),
-                steps=episode.length,
-                is_success=episode.is_success,
-                is_aborted=episode.is_aborted,
-                human_steps=int((episode.source == Source.HUMAN).sum()),
-                interventions=episode.interventions,
-                weights_version=int(episode.weights_version[-1]),
-            )
-            self._log(summary, episode.index, steps, waited_s=0.0)
-
-    def _is_enough(self, index: int, steps: int, episodes: int) -> bool:
-        if self._phase.name == "finetune":
-            return steps >= self._config.training.total_steps
-        return index >= episodes
 
     def _episode(self, writer: StoreWriter, index: int) -> EpisodeSummary:
         seed = build.episode_seed(self._config, self._phase.seeds, index)
@@ -189,20 +127,7 @@ class Actor:
             )
 
     def _make_policy(self) -> Policy:
-        if self._phase.policy == "hold":
-            return HoldPolicy(build.robot_spec(self._config).action_size)
-        base = build.base_policy(self._config, self._run.path)
-        if self._phase.policy == "base":
-            return base
-        from policies.acting import LearntPolicy
-        from policies.weights import WeightsDirectory
-
-        weights = WeightsDirectory(self._run.path / "weights")
-        is_final = self._phase.policy == "final"
-        policy = LearntPolicy(base.spec, base, self._config.training, weights, deterministic=is_final)
-        if is_final:
-            policy.load_weights(weights.latest())
-        return policy
+        return build.policy(self._config, self._run.path, self._phase.policy)
 
     def _take_weights(self, index: int) -> float:
         """Load the weights for episode `index`; returns how long it waited for them.
@@ -211,44 +136,13 @@ class Actor:
         """
         if self._phase.policy != "residual":
             return 0.0
-        from policies.acting import LearntPolicy
-        from policies.weights import WeightsDirectory
-
         started = time.monotonic()
         session = self._config.session
-        weights = WeightsDirectory(self._run.path / "weights")
         wanted = max(0, index - session.version_lag)
+        weights = build.weights(self._run.path)
         weights.wait_for(wanted, session.learner_timeout_s, self._idle_for_learner if self._is_realtime else time.sleep)
-        if isinstance(self._policy, LearntPolicy):
-            self._policy.load_weights(max(wanted, weights.latest()) if self._is_realtime else wanted)
+        build.load_weights(self._policy, max(wanted, weights.latest()) if self._is_realtime else wanted)
         return time.monotonic() - started
-
-    def _log(self, summary: EpisodeSummary, index: int, steps: int, waited_s: float) -> None:
-        self._run.log(
-            "episodes",
-            {
-                "phase": self._phase.name,
-                "index": index,
-                "seed": summary.seed,
-                "steps": summary.steps,
-                "success": summary.is_success,
-                "aborted": summary.is_aborted,
-                **({"cause": summary.cause} if summary.cause else {}),
-                "human_steps": summary.human_steps,
-                "interventions": summary.interventions,
-                "robot_steps": steps,
-                "weights_version": summary.weights_version,
-                "wall_s": round(summary.wall_s, 4),
-                "sim_s": round(summary.sim_s, 4),
-                "step_ms": [round(ms, 3) for ms in summary.step_ms],
-                "reset_s": round(summary.reset_s, 4),
-                "wait_s": round(waited_s, 4),
-            },
-        )
-
-    def _log_timing(self, summary: EpisodeSummary, index: int) -> None:
-        line = StepTimes.of(summary.timings, self._config.control.period_s).line()
-        self._run.log("timing", {"phase": self._phase.name, "index": index, **line})
 
 
 def be_urgent() -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 from robot.errors import ConfigError
 from sessions.build import base_policy
+from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
 from sessions.run import Run, open_run
-from sessions.session import Session
 from sessions.statistics import wilson
 
 
-def evaluate(this: Run, session: Session, policy: str, episodes: int) -> dict[str, Any]:
+def evaluate(this: Run, session: Plays, policy: str, episodes: int) -> dict[str, Any]:
     """Evaluate the run's "base" or "final" policy and write `evaluation/<policy>.json`; returns what came of it."""
     started = time.monotonic()
     lines = session.play(f"evaluate_{policy}", episodes)[:episodes]
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"Nothing is finetuned in {this.path}; do it with: nudge finetune --run {this.path}")
     clear_old(this, arguments.policy)
     episodes = arguments.episodes or this.config.session.evaluation_episodes
-    with reported(this), Session(this, arguments.realtime) as session:
+    with reported(this), open_session(this, arguments.realtime) as session:
         result = evaluate(this, session, arguments.policy, episodes)
         this.log("phases", result)
     return tell(arguments, result, f"The report card is {this.path / 'evaluation' / arguments.policy}.json.")

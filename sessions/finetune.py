@@ -10,13 +10,13 @@ from robot.errors import ConfigError
 from robot.store import StoreReader
 from robot.types import Source
 from sessions.build import base_policy, robot_spec, sound_store
+from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
 from sessions.run import Run, open_run
-from sessions.session import Session
 
 
-def finetune(this: Run, session: Session) -> dict[str, Any]:
+def finetune(this: Run, session: Plays) -> dict[str, Any]:
     """Play and learn until the online store holds the configured number of steps; returns what came of it."""
     started = time.monotonic()
     session.play("finetune", total_steps=this.config.training.total_steps)
@@ -40,11 +40,16 @@ def finetune(this: Run, session: Session) -> dict[str, Any]:
 def check_ready(this: Run, is_resume: bool) -> None:
     """Refuse to finetune without demonstrations and base, or over an earlier session that is not resumed.
 
+    In a gymnasium environment both may be missing: then all is learnt from the environment's reward.
+
     Raises:
         StoreError, ConfigError: one sentence about what is missing or in the way.
     """
-    sound_store(this.store("demos"), robot_spec(this.config))
-    base_policy(this.config, this.path)
+    is_from_nothing = bool(this.config.env.gym_id)
+    if not is_from_nothing or this.store("demos").exists():
+        sound_store(this.store("demos"), robot_spec(this.config))
+    if not is_from_nothing or (this.path / "base").exists():
+        base_policy(this.config, this.path)
     online = this.store("online")
     if online.exists() and not is_resume:
         raise ConfigError(
@@ -57,7 +62,7 @@ def check_ready(this: Run, is_resume: bool) -> None:
 def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "finetune")
     check_ready(this, arguments.resume)
-    with reported(this), Session(this, arguments.realtime) as session:
+    with reported(this), open_session(this, arguments.realtime) as session:
         result = finetune(this, session)
         this.log("phases", result)
     return tell(arguments, result, f"The weights are in {this.path / 'weights'}.")

@@ -8,11 +8,10 @@ import sys
 import threading
 from pathlib import Path
 
-from policies.process import Paths, run_learner
 from robot import priority
 from robot.errors import NudgeError
 from robot.liveness import Beacon
-from sessions.build import robot_spec
+from sessions import build
 from sessions.processes import die_with_parent
 from sessions.run import Run
 
@@ -35,15 +34,7 @@ def main() -> int:
             beacon.beat()
             return stop.is_set()
 
-        paths = Paths(
-            demos=run.store("demos"),
-            online=run.store("online"),
-            base=run.path / "base",
-            weights=run.path / "weights",
-            checkpoint=run.path / "learner",
-            metrics=run.path / "metrics" / "learner.jsonl",
-        )
-        progress = run_learner(robot_spec(run.config), paths, run.config.training, should_stop)
+        progress = build.learn(run.config, run.path, should_stop)
         if progress.is_finished:
             beacon.finish()
         return 0

@@ -6,15 +6,17 @@ import argparse
 import time
 from typing import Any
 
+from robot.errors import ConfigError
 from robot.store import StoreReader
 from sessions.build import robot_spec
+from sessions.environments import has_expert
+from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
 from sessions.run import Run, open_run
-from sessions.session import Session
 
 
-def record(this: Run, session: Session, episodes: int) -> dict[str, Any]:
+def record(this: Run, session: Plays, episodes: int) -> dict[str, Any]:
     """Record until the run's store of demonstrations holds `episodes` episodes; returns what came of it."""
     started = time.monotonic()
     lines = session.play("record", episodes)
@@ -32,9 +34,14 @@ def record(this: Run, session: Session, episodes: int) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "record")
+    if not has_expert(this.config.env):
+        raise ConfigError(
+            f"Nobody can demonstrate in {this.config.env.id}: it has no scripted expert. Learn without demonstrations: "
+            f"nudge finetune --env {this.config.env.id} --run {this.path}"
+        )
     if this.store("demos").exists():
         StoreReader.open(this.store("demos"), robot_spec(this.config))  # of another robot: say so before it starts
-    with reported(this), Session(this, arguments.realtime) as session:
+    with reported(this), open_session(this, arguments.realtime) as session:
         result = record(this, session, arguments.episodes or this.config.session.demonstrations)
         this.log("phases", result)
     return tell(arguments, result, f"The demonstrations are in {this.store('demos')}.")

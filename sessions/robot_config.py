@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from drivers.gymnasium_config import EnvConfig
 from drivers.mujoco_model import FOVY_DEG, SimConfig
 from drivers.sim_gripper import SimGripperConfig
 from robot.actions import ActionMap
@@ -18,6 +19,7 @@ from robot.safety import SafetyConfig
 from robot.settings import Settings, setting
 from robot.topics import topic
 from teleop.operator_config import OperatorConfig
+from teleop.supervisor_config import SupervisorConfig
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class RobotConfig(Settings):
     """A robot with its cell, person and task; saved with the run as `robot.yaml`."""
 
     task: TaskConfig = setting(TaskConfig, "the task")
+    env: EnvConfig = setting(EnvConfig, "where the run takes place")
     control: ControlConfig = setting(ControlConfig, "actions and time")
     sim: SimConfig = setting(SimConfig, "the simulated cell")
     arm: ArmServerConfig = setting(ArmServerConfig, "the arm's control tick")
@@ -118,6 +121,7 @@ class RobotConfig(Settings):
     gripper: GripperConfig = setting(GripperConfig, "the gripper")
     recorder: RecorderConfig = setting(RecorderConfig, "the raw log")
     operator: OperatorConfig = setting(OperatorConfig, "the simulated operator")
+    person: SupervisorConfig = setting(SupervisorConfig, "the scripted person beside a gymnasium environment")
 
     def __post_init__(self) -> None:
         super().__post_init__()

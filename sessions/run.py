@@ -10,10 +10,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from policies.presets import preset
 from robot.errors import ConfigError
 from robot.filelock import FileLock
-from sessions.config import flat_values, load
+from sessions.config import flat_values, from_mapping, load, nested
 from sessions.config_yaml import to_yaml
+from sessions.environments import paid
 from sessions.robot_config import RobotConfig
 from sessions.run_config import RunConfig
 
@@ -121,6 +123,9 @@ GOES_ON = frozenset({"pretrain", "finetune", "evaluate", "replay"})
 """Verbs that need a run directory that is already there."""
 
 
+OVER_ROS = frozenset({"demo", "up"})
+"""Verbs that play on the robot over ROS 2 only."""
+
 SIMULATES = frozenset({"demo", "replay"})
 """Verbs that replay in simulated time, also what was recorded in real time."""
 
@@ -134,6 +139,7 @@ MAY_MOVE = (
     "training.mirror.",
     "session.",
     "operator.",
+    "person.",
     "safety.",
     "recorder.",
 )
@@ -181,7 +187,9 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     """
     path = arguments.run or Path("runs") / time.strftime(f"{verb}-%Y%m%d-%H%M%S")
     try:
-        if verb in GOES_ON or getattr(arguments, "resume", False):
+        env = getattr(arguments, "env", None)
+        is_begun = verb == "finetune" and env is not None and arguments.run is not None and not arguments.resume
+        if not is_begun and (verb in GOES_ON or getattr(arguments, "resume", False)):
             require_run(arguments.run, verb)
         else:
             _refuse_a_folder_of_others(path)
@@ -194,10 +202,13 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         if not saved.read_text().strip():
             raise ConfigError(f"{saved} is empty; put the run's config back, or name another --run.")
         base = load(RunConfig, saved)
-    config = load(RunConfig, arguments.config, arguments.overrides, base=base)
+    begun = _begun(arguments, env, base)
+    config = load(RunConfig, arguments.config, arguments.overrides, base=begun)
     if arguments.seed is not None:
         config = dataclasses.replace(config, task=dataclasses.replace(config.task, seed=arguments.seed))
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=config.task.seed))
+    if config.env.is_local and (verb in OVER_ROS or (verb == "replay" and config.env.gym_id)):
+        raise ConfigError(f"nudge {verb} is for the robot over ROS 2; this run takes place in {config.env.id}.")
     if verb in SIMULATES or not (getattr(arguments, "realtime", True) or getattr(arguments, "direct", False)):
         config.check_lockstep()
     try:
@@ -213,6 +224,18 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     run.save_config()
     arguments.run = path
     return run
+
+
+def _begun(arguments: Namespace, env: str | None, base: RunConfig | None) -> RunConfig:
+    """Return what files and overrides are laid over: the run's own config, with `--env` and `--preset` in it."""
+    config = RunConfig() if base is None else base
+    if env is not None:
+        config = dataclasses.replace(config, env=dataclasses.replace(config.env, id=env))
+    if getattr(arguments, "preset", None) is not None:
+        config = from_mapping(RunConfig, nested(preset(arguments.preset).values), "--preset", base=config)
+    elif env is None:
+        return config
+    return paid(config)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -109,8 +109,7 @@ class Session:
 
     def lines(self, phase: str) -> list[dict[str, Any]]:
         """Return the lines of the phase's episodes, the newest of each index."""
-        newest = {line["index"]: line for line in self._run.lines("episodes") if line["phase"] == phase}
-        return [newest[index] for index in sorted(newest)]
+        return lines_of(self._run, phase)
 
     def _start(self, name: str, module: str, *arguments: str) -> Child:
         return self._children.start(name, module, *arguments, *(["--realtime"] if self._is_realtime else []))
@@ -126,7 +125,7 @@ class Session:
                 self._check(actor, learner, phase)
                 for line in (line for line in tail.new() if line["phase"] == phase):
                     recent = [*recent, line][-RECENT:]
-                    progress.advance(line["steps"] if is_steps else 1, _note(recent))
+                    progress.advance(line["steps"] if is_steps else 1, note(recent))
         if actor.process.returncode != 0:
             raise RobotError(note_end(self._run, actor, phase, self._kept(phase)))
 
@@ -189,7 +188,14 @@ def refuse_collisions() -> None:
             raise RobotError(f"This installation would mix packages: {finding.found}. {finding.advice}.")
 
 
-def _note(recent: list[dict[str, Any]]) -> str:
+def lines_of(run: Run, phase: str) -> list[dict[str, Any]]:
+    """Return the lines of a phase's episodes, the newest of each index."""
+    newest = {line["index"]: line for line in run.lines("episodes") if line["phase"] == phase}
+    return [newest[index] for index in sorted(newest)]
+
+
+def note(recent: list[dict[str, Any]]) -> str:
+    """Return what stands behind a progress bar about the last episodes."""
     success = sum(line["success"] for line in recent)
     human = sum(line["human_steps"] for line in recent) / max(1, sum(line["steps"] for line in recent))
     return f"success {success}/{len(recent)}, human {human:.0%}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from policies.presets import PRESETS
 from sessions.store_verbs import STORE_VERBS
 from sessions.verb import Group, Verb
 
@@ -36,6 +37,16 @@ def _realtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--realtime", action="store_true", help="nodes run on timers; without it, in lockstep")
 
 
+def _env(parser: argparse.ArgumentParser) -> None:
+    about = "at a run's beginning: local (simulated arm, this process) or gym:<id>; without it, over ROS 2"
+    parser.add_argument("--env", metavar="ENV", help=about)
+
+
+def _preset(parser: argparse.ArgumentParser) -> None:
+    about = "a named method, as long as nothing is learnt: " + ", ".join(PRESETS)
+    parser.add_argument("--preset", metavar="NAME", help=about)
+
+
 def _episodes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=_count, metavar="N", help="how many episodes (default: the config's)")
 
@@ -59,16 +70,20 @@ def _up(parser: argparse.ArgumentParser) -> None:
 
 def _record(parser: argparse.ArgumentParser) -> None:
     _run_directory(parser)
+    _env(parser)
+    _preset(parser)
     _realtime(parser)
     _episodes(parser)
 
 
 def _pretrain(parser: argparse.ArgumentParser) -> None:
     _run_directory(parser, is_made=False)
+    _env(parser)
 
 
 def _finetune(parser: argparse.ArgumentParser) -> None:
     _pretrain(parser)
+    _preset(parser)
     _realtime(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the last acknowledged step in --run DIR")
 
@@ -82,7 +97,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _replay(parser: argparse.ArgumentParser) -> None:
-    _pretrain(parser)
+    _run_directory(parser, is_made=False)
     parser.add_argument("--store", type=Path, metavar="PATH", help="store to replay from (default: the run's)")
     parser.add_argument("--episode", type=int, metavar="I", help="index of the episode (default: chosen)")
 
@@ -119,7 +134,7 @@ VERBS: dict[str, Verb | Group] = {
         "sessions.record",
         "record teleoperated demonstrations into a store",
         "Records episodes into DIR/demos.zarr; a store that is already there grows.",
-        ("nudge record --run runs/peg --episodes 20",),
+        ("nudge record --run runs/peg --episodes 20", "nudge record --env gym:pick-cube --run runs/cube"),
         _record,
         go_on="nudge record --run {run}",
     ),
@@ -135,7 +150,11 @@ VERBS: dict[str, Verb | Group] = {
         "sessions.finetune",
         "a finetuning session on the robot: actor, learner and a person who intervenes",
         "Learns a residual on top of DIR/base; every acknowledged step is in DIR/online.zarr.",
-        ("nudge finetune --run runs/peg", "nudge finetune --run runs/peg --resume"),
+        (
+            "nudge finetune --run runs/peg",
+            "nudge finetune --run runs/peg --resume",
+            "nudge finetune --env gym:Pendulum-v1 --run runs/pendulum",
+        ),
         _finetune,
         go_on="nudge finetune --resume --run {run}",
     ),

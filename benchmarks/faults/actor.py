@@ -58,6 +58,7 @@ def main() -> int:
     from robot.nodes.port import RosRobot
     from robot.types import ROLES, Decision, Observation
     from sessions import actor
+    from sessions.phases import PHASES, Phase
     from sessions.processes import die_with_parent
 
     count_appends(arguments.acknowledged)
@@ -105,7 +106,7 @@ def main() -> int:
 
     # the person's role changes between two steps of a running episode
     RosRobot.role = property(lambda self: ROLES[controls["role"]], lambda self, role: None)  # type: ignore[assignment]
-    actor.PHASES["weave"] = actor.Phase("weave", "weave", "record", "watch", "hold", "operator")
+    PHASES["weave"] = Phase("weave", "weave", "record", "watch", "hold", "operator")
     actor.Actor = Weaving  # type: ignore[misc]
     return actor.main()
 
