@@ -93,12 +93,16 @@ class Learning:
         self._publish()
         return self.report()
 
-    def take(self, episode: Episode, stop: Stop = never) -> Progress:
-        """Learn from one more episode, publish, and note it all; raises what `Training.take` does."""
+    def take(self, episode: Episode, stop: Stop = never, behind: int = 0) -> Progress:
+        """Learn from one more episode, publish, and note it all; raises what `Training.take` does.
+
+        Args:
+            behind: how many more episodes are there already; noted, so that a learner that cannot keep up shows.
+        """
         training = self.training
         metrics = training.take(episode, stop)
         self._publish()
-        self._log.write(metrics)
+        self._log.write(metrics | {"behind": behind})
         if training.version % training.config.checkpoint_every == 0:
             self.save()
         return self.report()
@@ -157,7 +161,8 @@ def run_learner(spec: RobotSpec, paths: Paths, config: TrainingConfig, stop: Sto
             progress = learning.begin(online, stop)
             online = online or _wait_for_store(paths.online, stop)
             while online is not None and not training.is_finished and _wait_for_episode(online, training.version, stop):
-                progress = learning.take(online.episode(training.version), stop)
+                version = training.version
+                progress = learning.take(online.episode(version), stop, behind=len(online) - version - 1)
             if online is not None:
                 learning.save()
         except StoppedError:

@@ -33,7 +33,9 @@ class Actor:
     """Plays episodes of a phase until there are enough of them, or (finetuning) enough steps.
 
     In real time finetuning needs a learner that is alive: it is looked for at every tick, and without it the arm holds
-    at once. An episode that something stopped is committed as aborted, and played again where its seed counts.
+    at once, until there is one again.
+
+    An episode that something stopped is committed as aborted, and played again where its seed counts.
     """
 
     def __init__(self, run: Run, phase: Phase, is_realtime: bool) -> None:
@@ -99,23 +101,28 @@ class Actor:
         stop = self._robot.stop
         event, mode = (stop.event, stop.mode) if stop is not None else ("", "")
         self._run.log_stop(self._phase.name, summary.cause, event, mode, index, summary.steps)
-        self._require_learner()
+        self._wait_for_learner()
         if stops >= STOPS_IN_A_ROW:
             raise RobotError(f"{stops} episodes in a row were stopped, the last one because: {summary.cause}")
         return stops
 
     def _wait_for_learner(self) -> None:
+        """Hold until the learner is at work: the session starts one again that died.
+
+        Raises:
+            RobotError: it was away for longer than `session.learner_timeout_s`.
+        """
         deadline = time.monotonic() + self._config.session.learner_timeout_s
-        while self._learner is not None and not self._run.learner_file.exists() and time.monotonic() < deadline:
+        while self._learner is not None and self._learner.problem() and time.monotonic() < deadline:
             self._robot.idle(0.1)
         self._require_learner()
 
     def _idle_for_learner(self, duration_s: float) -> None:
-        """Let the node's callbacks run while the learner computes; a learner that is gone ends the wait.
+        """Let the node's callbacks run while the learner computes; one that is gone is waited for.
 
         Never shorter than a twentieth of a second: each time costs a look at the learner's process.
         """
-        self._require_learner()
+        self._wait_for_learner()
         self._robot.idle(max(duration_s, 0.05))
 
     def _require_learner(self) -> None:

@@ -29,12 +29,30 @@ def finetune(this: Run, session: Plays) -> dict[str, Any]:
         "seed": this.config.task.seed,
         "episodes": len(episodes),
         "robot_steps": robot_steps,
-        "updates": this.lines("learner")[-1]["updates"],
+        **pace(this),
         "interventions": sum(episode.interventions for episode in episodes),
         "human_share": sum(int((e.source == Source.HUMAN).sum()) for e in episodes) / max(1, robot_steps),
         "wall_s": time.monotonic() - started,
         **time_summary(this, "finetune"),
     }
+
+
+def pace(this: Run) -> dict[str, Any]:
+    """Return how many updates were done, and how far the learner was behind the robot at worst.
+
+    The ratio of updates to steps is held whatever the learner's speed: one that is too slow is late, and this says so.
+    """
+    lines = this.lines("learner")
+    worst = max((int(line.get("behind", 0)) for line in lines), default=0)
+    found: dict[str, Any] = {"updates": lines[-1]["updates"] if lines else 0, "episodes_behind": worst}
+    if worst > this.config.session.version_lag:
+        rates = sorted(line["updates_per_s"] for line in lines if line["updates_per_s"] > 0.0)
+        found["warning"] = (
+            f"The learner was up to {worst} episodes behind the robot, at {rates[len(rates) // 2]:.0f} updates a "
+            "second: no update was left out, but the robot acted on old weights. Ask for fewer with training.updates, "
+            "or give it more cores or a GPU (training.threads, training.device)."
+        )
+    return found
 
 
 def check_ready(this: Run, is_resume: bool) -> None:
