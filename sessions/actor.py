@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -27,6 +28,10 @@ from sessions.run import Run
 
 STOPS_IN_A_ROW = 5
 """So many episodes stopped one after the other are no accident."""
+
+
+WELL_S = 0.5
+"""A learner that had gone is back once it has been well for so long: while a process dies it looks alive."""
 
 
 class Actor:
@@ -113,7 +118,12 @@ class Actor:
             RobotError: it was away for longer than `session.learner_timeout_s`.
         """
         deadline = time.monotonic() + self._config.session.learner_timeout_s
-        while self._learner is not None and self._learner.problem() and time.monotonic() < deadline:
+        well_since = time.monotonic() - WELL_S
+        while self._learner is not None and time.monotonic() < deadline:
+            if self._learner.problem():
+                well_since = math.inf
+            elif (well_since := min(well_since, time.monotonic())) <= time.monotonic() - WELL_S:
+                break
             self._robot.idle(0.1)
         self._require_learner()
 

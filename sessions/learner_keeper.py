@@ -49,7 +49,7 @@ class LearnerKeeper:
         code = self.child.process.poll()
         if code == 0 or (code is None and not self._is_stuck()):
             return
-        how = how_it_ended(code) if code is not None else self._watch.problem().removeprefix("The learner ")
+        how = how_it_ended(code) if code is not None else self._watch.problem().removeprefix("The learner ").rstrip(".")
         if code is not None and code > 0:
             how = f"{how}: {self.child.last_words()}"
         version = self._newest()
@@ -60,8 +60,8 @@ class LearnerKeeper:
         sentence = f"The learner {how}; it goes on from its checkpoint."
         with contextlib.suppress(OSError):  # of a full disk there is a sentence already
             self._run.log_stop("finetune", sentence, "learner_restarted")
+        self.child.process.kill()  # one that is stopped does not hear anything softer
         self._stop(self.child)
-        self._run.learner_file.unlink(missing_ok=True)
         self.child = self._start()
 
     def _is_stuck(self) -> bool:
@@ -69,4 +69,5 @@ class LearnerKeeper:
         if time.monotonic() - self._looked < LOOK_S or not self._run.learner_file.exists():
             return False
         self._looked = time.monotonic()
-        return bool(self._watch.problem())
+        # until it has written its own, the file is that of the one before
+        return bool(self._watch.problem()) and self._watch.pid == self.child.process.pid

@@ -14,6 +14,7 @@ from conftest import DEADLINE_S, SMALL, Nudge
 from robot.store import StoreReader, check
 from robot.timing import LATE
 from robot.types import Source
+from sessions.report import write_report
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -92,6 +93,7 @@ def test_without_its_learner_the_arm_holds_until_there_is_one_again(
     assert any(line["event"] == "learner_restarted" for line in _lines(run, "stops"))
     session.send_signal(signal.SIGINT)
     session.communicate(timeout=DEADLINE_S)
+    write_report(run)
     assert stopped["cause"] in (run / "report.html").read_text()
 
 
