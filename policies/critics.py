@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,11 +20,14 @@ class Critics:
     Args:
         config: see LearnerConfig.
         actor: whose actions are judged.
-        value_range: lowest and highest possible return.
+        value_range: lowest and highest possible return; of no consequence to numbers that count entropies too.
     """
 
     def __init__(self, config: LearnerConfig, actor: Actor, value_range: tuple[float, float]) -> None:
         self.config, self.actor = config, actor
+        is_soft = actor.is_gaussian and config.backs_up_entropy
+        if is_soft and config.critic == "mse":
+            value_range = (-math.inf, math.inf)  # soft values are returns and the entropies to come (SAC, equation 3)
         self.values = values_for(config.critic, config.atoms, *value_range)
         inputs = actor.state_size + len(actor.axes) * (2 if actor.is_residual else 1)
         self.network = self._network(config.members, inputs, self.values.outputs)

@@ -177,9 +177,14 @@ class SamplerConfig(Settings):
         human = 0.0 if self.human_is_demo else self.human_share
         success = self.success_share * (1.0 - human)
         pool = f"{DEMO}+human" if self.human_is_demo else DEMO
-        online = f"{DEMO}+{ONLINE}" if self.demos == "preload" else ONLINE
         rest = 1.0 - demo
-        return {pool: demo, online: rest * (1.0 - human - success), "human": rest * human, "success": rest * success}
+        of_online = {self.online: rest * (1.0 - human - success), "human": rest * human, "success": rest * success}
+        return {pool: demo} | of_online
+
+    @property
+    def online(self) -> str:
+        """Return the pool of the online part, which has the shares of a person and of success until they are filled."""
+        return f"{DEMO}+{ONLINE}" if self.demos == "preload" else ONLINE
 
 
 class QuotaSampler:
@@ -187,7 +192,8 @@ class QuotaSampler:
 
     def __init__(self, buffer: EpisodeBuffer, config: SamplerConfig, seed: int, device: str = "cpu") -> None:
         self.buffer, self.config, self.device = buffer, config, torch.device(device)
-        self.pools = Pools(config.shares(), config.priority, config.correction, seed)
+        heirs = dict.fromkeys(("human", "success"), config.online)
+        self.pools = Pools(config.shares(), config.priority, config.correction, seed, heirs)
         self._last: dict[str, Places] = {}
 
     def counts(self) -> dict[str, int]:

@@ -27,14 +27,22 @@ class Pools:
         pools.prioritise("demo", places["demo"].place, errors)
 
     Args:
-        shares: of each pool; empty ones give way to the others.
+        shares: of each pool; empty ones give way to the others, in proportion.
         priority: exponent of the priorities, alpha; 0 draws uniformly.
         correction: exponent of the weights that undo them, beta.
         seed: of the draws.
+        heirs: for pools that give way to one other alone while they are empty, that other.
     """
 
-    def __init__(self, shares: Mapping[str, float], priority: float, correction: float, seed: int) -> None:
-        self.shares = dict(shares)
+    def __init__(
+        self,
+        shares: Mapping[str, float],
+        priority: float,
+        correction: float,
+        seed: int,
+        heirs: Mapping[str, str] | None = None,
+    ) -> None:
+        self.shares, self.heirs = dict(shares), dict(heirs or {})
         self.priority, self.correction = priority, correction
         self.draws = Draws(seed)
         self._trees = {name: SumTree() for name in shares}
@@ -43,7 +51,11 @@ class Pools:
 
     def counts(self, size: int, filled: Mapping[str, int]) -> dict[str, int]:
         """Return how many windows of each pool a batch of `size` has, where pools hold `filled` windows."""
-        return quotas(size, self.shares, [name for name in self.shares if filled[name]])
+        shares = dict(self.shares)
+        for name, heir in self.heirs.items():
+            if not filled[name]:
+                shares[heir] += shares.pop(name)
+        return quotas(size, shares, [name for name in shares if filled[name]])
 
     def draw(self, size: int, filled: Mapping[str, int]) -> dict[str, Places]:
         """Return the places of a batch of `size`, by pool.
