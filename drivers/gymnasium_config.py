@@ -9,6 +9,7 @@ from robot.settings import Settings, setting
 
 GYM = "gym:"
 LOCAL = "local"
+AUTO, NOBODY = "auto", "none"
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,16 @@ class EnvConfig(Settings):
     success_reward: float | None = setting(
         None, "a terminating step that pays at least this is a success, where the environment reports none"
     )
-    expert: bool = setting(True, "whether the scripted expert of the task, where there is one, plays the person")
+    expert: str = setting(
+        AUTO, "who plays the person: auto, the task's own expert if it has one; none; or module:function(env) of yours"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.id not in ("", LOCAL) and not (self.id.startswith(GYM) and len(self.id) > len(GYM)):
             raise ConfigError(f"env.id must be empty, {LOCAL} or {GYM}<id>; found {self.id!r}.")
+        if self.expert not in (AUTO, NOBODY) and not all(self.expert.partition(":")):
+            raise ConfigError(f"env.expert must be {AUTO}, {NOBODY} or module:function; found {self.expert!r}.")
 
     @property
     def is_local(self) -> bool:

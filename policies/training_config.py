@@ -37,3 +37,9 @@ class TrainingConfig(Settings):
     def value_range(self) -> tuple[float, float]:
         """Lowest and highest possible return."""
         return self.rewards.bounds(self.sampler.gamma)
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether a base policy takes part in what acts or learns."""
+        is_starter = self.schedule.start_steps > 0 and self.schedule.starter == "base"
+        return self.actor.needs_base or is_starter or self.schedule.guide_steps > 0

@@ -17,7 +17,7 @@ from robot.interfaces import Policy
 from robot.liveness import ProcessWatch
 from robot.loop import EpisodeSummary, run_episode
 from robot.store import StoreSettings, StoreWriter
-from sessions import build
+from sessions import build, learning
 from sessions.code_version import code_version
 from sessions.config import digest
 from sessions.domain import stay_on_this_host
@@ -144,7 +144,7 @@ class Actor:
             )
 
     def _make_policy(self) -> Policy:
-        return build.policy(self._config, self._run.path, self._phase.policy)
+        return learning.policy(self._config, self._run.path, self._phase.policy)
 
     def _take_weights(self, index: int) -> float:
         """Load the weights for episode `index`; returns how long it waited for them.
@@ -156,9 +156,9 @@ class Actor:
         started = time.monotonic()
         session = self._config.session
         wanted = max(0, index - session.version_lag)
-        weights = build.weights(self._run.path)
+        weights = learning.weights(self._run.path)
         weights.wait_for(wanted, session.learner_timeout_s, self._idle_for_learner if self._is_realtime else time.sleep)
-        build.load_weights(self._policy, max(wanted, weights.latest()) if self._is_realtime else wanted)
+        learning.load_weights(self._policy, max(wanted, weights.latest()) if self._is_realtime else wanted)
         return time.monotonic() - started
 
 

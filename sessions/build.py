@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,15 +24,12 @@ from teleop.operator import SimulatedOperator
 
 if TYPE_CHECKING:  # rclpy and torch are loaded only by the processes that need them
     from policies.base import BasePolicy
-    from policies.process import Progress
-    from policies.weights import WeightsDirectory
     from robot.arm_server import ArmServer
-    from robot.interfaces import Policy, World
+    from robot.interfaces import World
     from robot.local import LocalRobot
     from robot.nodes.base import Graph, NudgeNode
     from robot.nodes.port import RosRobot
     from robot.store import StoreReader
-    from sessions.run_config import RunConfig
 
 PHASES = {"record": 0, "finetune": 200_000, "evaluate": 800_000}
 """First episode seed of each phase, relative to a million times the run's seed."""
@@ -230,59 +227,3 @@ def base_policy(config: RobotConfig, run: Path) -> BasePolicy:
     if not (run / "base").is_dir():
         raise ConfigError(f"There is no base policy in {run}; make one with: nudge pretrain --run {run}")
     return BasePolicy.load(run / "base", robot_spec(config))
-
-
-def policy(config: RunConfig, run: Path, kind: str) -> Policy:
-    """Return who acts in a phase: "hold" (a person does everything), "base", "residual" (learning) or "final"."""
-    from robot.loop import HoldPolicy
-
-    if kind == "hold":
-        return HoldPolicy(robot_spec(config).action_size)
-    return base_policy(config, run) if kind == "base" else learnt_policy(config, run, is_final=kind == "final")
-
-
-def learnt_policy(config: RunConfig, run: Path, is_final: bool) -> Policy:
-    """Return the policy that finetuning improves; the final one is deterministic and has the newest weights."""
-    from policies.acting import LearntPolicy
-
-    published = weights(run)
-    base = base_policy(config, run) if has_base(run) else None
-    learnt = LearntPolicy(robot_spec(config), base, config.training, published, deterministic=is_final)
-    if is_final:
-        learnt.load_weights(published.latest())
-    return learnt
-
-
-def has_base(run: Path) -> bool:
-    """Whether the run has a base policy; methods that never refer to one need none."""
-    return (run / "base").is_dir()
-
-
-def weights(run: Path) -> WeightsDirectory:
-    """Return the run's published weights."""
-    from policies.weights import WeightsDirectory
-
-    return WeightsDirectory(run / "weights")
-
-
-def load_weights(policy: Policy, version: int) -> None:
-    """Let a policy that learns act by the weights published as `version`; others stay as they are."""
-    from policies.acting import LearntPolicy
-
-    if isinstance(policy, LearntPolicy):
-        policy.load_weights(version)
-
-
-def learn(config: RunConfig, run: Path, stop: Callable[[], bool]) -> Progress:
-    """Learn from the run's stores until its steps are reached, or `stop()`; goes on from a checkpoint."""
-    from policies.process import Paths, run_learner
-
-    paths = Paths(
-        demos=run / "demos.zarr",
-        online=run / "online.zarr",
-        base=run / "base",
-        weights=run / "weights",
-        checkpoint=run / "learner",
-        metrics=run / "metrics" / "learner.jsonl",
-    )
-    return run_learner(robot_spec(config), paths, config.training, stop)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from drivers.gymnasium_config import EnvConfig
+from drivers.gymnasium_config import AUTO, NOBODY, EnvConfig
 from robot.errors import ConfigError
 
 if TYPE_CHECKING:  # gymnasium and MuJoCo are loaded only by the processes that need them
@@ -49,17 +50,30 @@ def max_steps(config: RobotConfig) -> int:
 
 
 def expert(config: EnvConfig, env: object) -> Expert | None:
-    """Return the scripted expert of an environment's task; None where there is none, or none is wanted."""
+    """Return who plays the person in an environment; None for nobody.
+
+    Raises:
+        ConfigError: the module or the function of `env.expert` is not there.
+    """
     from drivers import bench
 
-    return bench.expert_of(config.gym_id, env) if config.expert else None
+    if config.expert in (AUTO, NOBODY):
+        return bench.expert_of(config.gym_id, env) if config.expert == AUTO else None
+    module, _, name = config.expert.partition(":")
+    try:
+        made: Expert = getattr(importlib.import_module(module), name)(env)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"env.expert {config.expert!r} is not to be had: {error}; it is module:function.") from error
+    return made
 
 
 def has_expert(config: EnvConfig) -> bool:
     """Whether somebody can demonstrate in this environment."""
     from drivers import bench
 
-    return not config.gym_id or (config.expert and bench.has_expert(config.gym_id))
+    if not config.gym_id or config.expert not in (AUTO, NOBODY):
+        return True
+    return config.expert == AUTO and bench.has_expert(config.gym_id)
 
 
 def robot(config: RobotConfig) -> RobotPort:

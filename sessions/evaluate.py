@@ -57,7 +57,8 @@ def clear_old(this: Run, policy: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "evaluate")
-    base_policy(this.config, this.path)
+    if arguments.policy == "base" or not this.config.env.gym_id:
+        base_policy(this.config, this.path)
     if arguments.policy == "final" and not (this.path / "weights").is_dir():
         raise ConfigError(f"Nothing is finetuned in {this.path}; do it with: nudge finetune --run {this.path}")
     clear_old(this, arguments.policy)

@@ -9,7 +9,8 @@ from typing import Any
 from robot.errors import ConfigError
 from robot.store import StoreReader
 from robot.types import Source
-from sessions.build import base_policy, robot_spec, sound_store
+from sessions.build import robot_spec, sound_store
+from sessions.learning import base_or_none
 from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
@@ -25,7 +26,7 @@ def finetune(this: Run, session: Plays) -> dict[str, Any]:
     robot_steps = sum(episode.length for episode in episodes)
     return {
         "phase": "finetune",
-        "what": f"residual finetuned over {len(episodes)} episodes",
+        "what": f"finetuned over {len(episodes)} episodes",
         "seed": this.config.task.seed,
         "episodes": len(episodes),
         "robot_steps": robot_steps,
@@ -58,7 +59,8 @@ def pace(this: Run) -> dict[str, Any]:
 def check_ready(this: Run, is_resume: bool) -> None:
     """Refuse to finetune without demonstrations and base, or over an earlier session that is not resumed.
 
-    In a gymnasium environment both may be missing: then all is learnt from the environment's reward.
+    In a gymnasium environment demonstrations may be missing: then all is learnt from its reward. A base policy is
+    needed where the method refers to one.
 
     Raises:
         StoreError, ConfigError: one sentence about what is missing or in the way.
@@ -66,8 +68,7 @@ def check_ready(this: Run, is_resume: bool) -> None:
     is_from_nothing = bool(this.config.env.gym_id)
     if not is_from_nothing or this.store("demos").exists():
         sound_store(this.store("demos"), robot_spec(this.config))
-    if not is_from_nothing or (this.path / "base").exists():
-        base_policy(this.config, this.path)
+    base_or_none(this.config, this.path)
     online = this.store("online")
     if online.exists() and not is_resume:
         raise ConfigError(

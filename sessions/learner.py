@@ -11,7 +11,7 @@ from pathlib import Path
 from robot import priority
 from robot.errors import NudgeError
 from robot.liveness import Beacon
-from sessions import build
+from sessions import learning
 from sessions.processes import die_with_parent
 from sessions.run import Run
 
@@ -34,7 +34,7 @@ def main() -> int:
             beacon.beat()
             return stop.is_set()
 
-        progress = build.learn(run.config, run.path, should_stop)
+        progress = learning.learn(run.config, run.path, should_stop)
         if progress.is_finished:
             beacon.finish()
         return 0

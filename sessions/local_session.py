@@ -15,7 +15,7 @@ from robot.errors import NudgeError, RobotError
 from robot.interfaces import Policy, RobotPort
 from robot.loop import EpisodeSummary, run_episode
 from robot.store import StoreSettings, StoreWriter
-from sessions import build, environments
+from sessions import build, environments, learning
 from sessions.code_version import code_version
 from sessions.config import digest
 from sessions.episode_book import EpisodeBook
@@ -76,18 +76,18 @@ class LocalSession:
     def _play(self, phase: Phase, robot: RobotPort, episodes: int, total_steps: int) -> None:
         spec = build.robot_spec(self._config)
         env = RobotEnv(robot, spec, environments.max_steps(self._config), phase.judge)
-        policy = build.policy(self._config, self._run.path, phase.policy)
+        policy = learning.policy(self._config, self._run.path, phase.policy)
         book = EpisodeBook(self._run, phase)
         store = self._run.store(phase.store)
         attributes = {"phase": phase.name, "config_digest": digest(self._config), "code": code_version()}
         unsynced = StoreSettings(is_commit_synced=False)  # simulated episodes can be played again
-        with StoreWriter.open(store, spec, attributes, unsynced) as writer, self._learning(phase) as learning:
+        with StoreWriter.open(store, spec, attributes, unsynced) as writer, self._learning(phase) as learner:
             index, steps = book.progress(store)
             recent = self.lines(phase.name)[-RECENT:]
             with Progress(phase.name.replace("_", " "), total=total_steps or episodes) as progress:
                 progress.advance(steps if total_steps else index)
                 while not book.is_enough(index, steps, episodes):
-                    waited_s = self._take_weights(policy, learning, index)
+                    waited_s = self._take_weights(policy, learner, index)
                     summary = self._episode(env, policy, writer, phase, index)
                     steps += summary.steps
                     book.log(summary, index, steps, waited_s)
@@ -95,8 +95,8 @@ class LocalSession:
                     recent = [*recent, _line(summary)][-RECENT:]
                     progress.advance(summary.steps if total_steps else 1, note(recent))
                     index += 1
-            if learning is not None:
-                learning.finish()
+            if learner is not None:
+                learner.finish()
 
     def _episode(self, env: RobotEnv, policy: Policy, writer: StoreWriter, phase: Phase, index: int) -> EpisodeSummary:
         seed = build.episode_seed(self._config, phase.seeds, index)
@@ -107,13 +107,13 @@ class LocalSession:
         }
         return run_episode(env, policy, writer, seed, attributes)
 
-    def _take_weights(self, policy: Policy, learning: _Learning | None, index: int) -> float:
+    def _take_weights(self, policy: Policy, learner: _Learning | None, index: int) -> float:
         """Wait for the updates of all episodes before `index`, load its weights; returns how long it waited [s]."""
-        if learning is None:
+        if learner is None:
             return 0.0
         started = time.monotonic()
-        learning.wait_for(index)
-        build.load_weights(policy, max(0, index - self._config.session.version_lag))
+        learner.wait_for(index)
+        learning.load_weights(policy, max(0, index - self._config.session.version_lag))
         return time.monotonic() - started
 
     @contextlib.contextmanager
@@ -121,11 +121,11 @@ class LocalSession:
         if phase.name != "finetune":
             yield None
             return
-        learning = _Learning(self._run)
+        learner = _Learning(self._run)
         try:
-            yield learning
+            yield learner
         finally:
-            learning.stop()
+            learner.stop()
 
 
 class _Learning:
@@ -133,7 +133,7 @@ class _Learning:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._weights = build.weights(run.path)
+        self._weights = learning.weights(run.path)
         self._is_stopped = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._learn, name="learner", daemon=True)
@@ -155,7 +155,7 @@ class _Learning:
 
     def _learn(self) -> None:
         try:
-            build.learn(self._run.config, self._run.path, self._is_stopped.is_set)
+            learning.learn(self._run.config, self._run.path, self._is_stopped.is_set)
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits, which raises it
             self._error = error
 

@@ -36,8 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "record")
     if not has_expert(this.config.env):
         raise ConfigError(
-            f"Nobody can demonstrate in {this.config.env.id}: it has no scripted expert. Learn without demonstrations: "
-            f"nudge finetune --env {this.config.env.id} --run {this.path}"
+            f"Nobody can demonstrate in {this.config.env.id}: it has no scripted expert; name one with "
+            f"env.expert=module:function, or learn without: nudge finetune --env {this.config.env.id} --run {this.path}"
         )
     if this.store("demos").exists():
         StoreReader.open(this.store("demos"), robot_spec(this.config))  # of another robot: say so before it starts

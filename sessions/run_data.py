@@ -65,7 +65,9 @@ class RunData:
 
     @property
     def task(self) -> str:
-        return str(self._task("name") or "unknown")
+        env = self.config.get("env")
+        gym_id = str(env.get("id", "")) if isinstance(env, dict) else ""
+        return gym_id.removeprefix("gym:") if gym_id.startswith("gym:") else str(self._task("name") or "unknown")
 
     def _task(self, key: str) -> Any:
         section = self.config.get("task")

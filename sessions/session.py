@@ -18,6 +18,7 @@ from sessions.checks import collisions, strays
 from sessions.config import digest
 from sessions.domain import Domain
 from sessions.learner_keeper import LearnerKeeper
+from sessions.learning import weights
 from sessions.processes import Child, Processes, how_it_ended
 from sessions.progress import Progress
 from sessions.run import Run
@@ -109,7 +110,7 @@ class Session:
         def start() -> Child:
             return self._start("learner", "sessions.learner", "--run", path)
 
-        return LearnerKeeper(self._run, start, self._children.stop, build.weights(self._run.path).latest)
+        return LearnerKeeper(self._run, start, self._children.stop, weights(self._run.path).latest)
 
     def lines(self, phase: str) -> list[dict[str, Any]]:
         """Return the lines of the phase's episodes, the newest of each index."""

@@ -149,11 +149,12 @@ VERBS: dict[str, Verb | Group] = {
     "finetune": Verb(
         "sessions.finetune",
         "a finetuning session on the robot: actor, learner and a person who intervenes",
-        "Learns a residual on top of DIR/base; every acknowledged step is in DIR/online.zarr.",
+        "Learns on top of DIR/base, a residual unless --preset says otherwise. Every acknowledged step\n"
+        "is in DIR/online.zarr.",
         (
             "nudge finetune --run runs/peg",
             "nudge finetune --run runs/peg --resume",
-            "nudge finetune --env gym:Pendulum-v1 --run runs/pendulum",
+            "nudge finetune --env gym:Pendulum-v1 --preset sac --run runs/pendulum",
         ),
         _finetune,
         go_on="nudge finetune --resume --run {run}",

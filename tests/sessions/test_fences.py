@@ -13,7 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("robot", "policies", "drivers", "teleop", "calibration", "sessions", "launch", "benchmarks", "tests")
 MOST_LINES = 300
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|Users|work|mnt|opt)/[\w.-]+|file://|https?://(?:localhost|127\.)")
-TEXT = ("Makefile", "Dockerfile", "pyproject.toml", "constraints.txt", "docker-compose.yml", ".ci/run")
+TEXT = (
+    "Makefile",
+    "Dockerfile",
+    "pyproject.toml",
+    "constraints.txt",
+    "constraints-bench.txt",
+    "docker-compose.yml",
+    ".ci/run",
+)
 ONLY_IN = {
     # the benchmark of faults stands beside the robot like a person or a foreign program
     "rclpy": lambda path: (
@@ -74,8 +82,9 @@ def test_packages_stay_where_they_belong(package: str) -> None:
     assert misplaced(package, ROOT, code) == []
 
 
-def test_every_dependency_is_pinned_exactly_and_torch_comes_first() -> None:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-bench.txt"])
+def test_every_dependency_is_pinned_exactly_and_torch_comes_first(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
     assert lines[0] == "torch==2.13.0"
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
 

@@ -1,0 +1,73 @@
+"""What learns in a run, and what acts by it: every use of a learner's or a policy's class is here or in `build`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessions.build import base_policy, robot_spec
+
+if TYPE_CHECKING:  # torch is loaded only by the processes that need it
+    from policies.base import BasePolicy
+    from policies.process import Progress
+    from policies.weights import WeightsDirectory
+    from robot.interfaces import Policy
+    from sessions.run_config import RunConfig
+
+
+def base_or_none(config: RunConfig, run: Path) -> BasePolicy | None:
+    """Return the run's base policy; None where there is none and the method refers to none."""
+    is_optional = not config.training.needs_base and not (run / "base").is_dir()
+    return None if is_optional else base_policy(config, run)
+
+
+def policy(config: RunConfig, run: Path, kind: str) -> Policy:
+    """Return who acts in a phase: "hold" (a person does everything), "base", "residual" (learning) or "final"."""
+    from robot.loop import HoldPolicy
+
+    if kind == "hold":
+        return HoldPolicy(robot_spec(config).action_size)
+    return base_policy(config, run) if kind == "base" else learnt_policy(config, run, is_final=kind == "final")
+
+
+def learnt_policy(config: RunConfig, run: Path, is_final: bool) -> Policy:
+    """Return the policy that finetuning improves; the final one is deterministic and has the newest weights."""
+    from policies.acting import LearntPolicy
+
+    base, published = base_or_none(config, run), weights(run)
+    learnt = LearntPolicy(robot_spec(config), base, config.training, published, deterministic=is_final)
+    if is_final:
+        learnt.load_weights(published.latest())
+    return learnt
+
+
+def weights(run: Path) -> WeightsDirectory:
+    """Return the run's published weights."""
+    from policies.weights import WeightsDirectory
+
+    return WeightsDirectory(run / "weights")
+
+
+def load_weights(policy: Policy, version: int) -> None:
+    """Let a policy that learns act by the weights published as `version`; others stay as they are."""
+    from policies.acting import LearntPolicy
+
+    if isinstance(policy, LearntPolicy):
+        policy.load_weights(version)
+
+
+def learn(config: RunConfig, run: Path, stop: Callable[[], bool]) -> Progress:
+    """Learn from the run's stores until its steps are reached, or `stop()`; goes on from a checkpoint."""
+    from policies.process import Paths, run_learner
+
+    base_or_none(config, run)
+    paths = Paths(
+        demos=run / "demos.zarr",
+        online=run / "online.zarr",
+        base=run / "base",
+        weights=run / "weights",
+        checkpoint=run / "learner",
+        metrics=run / "metrics" / "learner.jsonl",
+    )
+    return run_learner(robot_spec(config), paths, config.training, stop)
