@@ -37,7 +37,7 @@ SETTINGS = (
     "recorder.is_on=true",
     "bc.updates=60",
     "training.total_steps=1000000",
-    "training.warmup_steps=20",
+    "training.schedule.warmup_steps=20",
     "training.checkpoint_every=1",
 )
 """Long episodes, a reset that gives up soon, and a learner that never finishes."""

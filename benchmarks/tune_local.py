@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from policies.acting import LearntPolicy
 from policies.base import BasePolicy
 from policies.bc import train_base
-from policies.residual import ResidualPolicy
 from policies.training import Training
 from policies.weights import WeightsDirectory
 from robot.env import RobotEnv
@@ -71,10 +71,11 @@ class Finetuning:
 
     def __init__(self, cell: Cell, base: BasePolicy, every: int) -> None:
         self._cell, self._every = cell, every
-        self._training = Training(base, cell.episodes("demos.zarr"), cell.config.training)
+        self._training = Training(cell.spec, base, cell.episodes("demos.zarr"), cell.config.training)
+        self._training.prepare()
         self._weights = WeightsDirectory(cell.out / "weights")
         self._publish()
-        self.policy = ResidualPolicy(base, cell.config.training.residual, self._weights)
+        self.policy = LearntPolicy(cell.spec, base, cell.config.training, self._weights)
         self.policy.load_weights(0)
         self._begun = time.monotonic()
         self._window: list[EpisodeSummary] = []
@@ -96,13 +97,15 @@ class Finetuning:
         if len(self._window) == self._every or self._training.is_finished:
             alone = sum(s.is_success and not s.human_steps for s in self._window)
             passed_s = time.monotonic() - self._begun
-            rounded = {name: round(value, 4) for name, value in metrics.items()}
+            rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
             say(phase="finetune", **outcome(self._window, passed_s), alone=alone, **rounded)
             self._window = []
         return self._training.is_finished
 
     def _publish(self) -> None:
-        self._weights.publish(self._training.version, self._training.actor_tensors(), self._cell.spec.digest())
+        training = self._training
+        words = training.directions().to_header()
+        self._weights.publish(training.version, training.published(), self._cell.spec.digest(), words)
 
 
 def say(**what: Any) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from policies.features import FeatureConfig, Features
+from policies.features import FeatureConfig, Features, Standardiser
 from policies.networks import EnsembleMlp
 from policies.tensorfile import read_tensors, write_tensors
 from robot.errors import SpecError
@@ -81,11 +81,20 @@ class BasePolicy:
         config: shape.
         flat: network parameters (`network.size`,).
         scaler: of the actions.
+        standardiser: of the features; None where none needs it.
     """
 
-    def __init__(self, spec: RobotSpec, config: BaseConfig, flat: Tensor, scaler: ActionScaler) -> None:
+    def __init__(
+        self,
+        spec: RobotSpec,
+        config: BaseConfig,
+        flat: Tensor,
+        scaler: ActionScaler,
+        standardiser: Standardiser | None = None,
+    ) -> None:
         self.spec, self.config, self.scaler = spec, config, scaler
         self.features = Features(spec, config.features)
+        self.standardiser = standardiser or Standardiser.nothing(self.features.size)
         self.network = base_network(spec, config)
         self._flat = flat.detach().clone()
         self._views = self.network.views(self._flat)
@@ -120,7 +129,7 @@ class BasePolicy:
     def predict(self, feature: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return chunks (B, chunk, A) for features (B, D), within 1/(1+head_room)."""
         with torch.no_grad():
-            out = self.network.forward(self._views, torch.from_numpy(feature))[0].numpy()
+            out = self.network.forward(self._views, torch.from_numpy(self.standardiser(feature)))[0].numpy()
         scaled = out.reshape(len(out), self.config.chunk, self.spec.action_size)
         action = np.clip(self.scaler.unscale(scaled), -self._limit, self._limit)
         return (action + np.float32(0.0)).astype(np.float32)  # -0 becomes +0, so that b + 0 has b's very bits
@@ -151,6 +160,8 @@ class BasePolicy:
         tensors = {f"network.{n}": v.contiguous() for n, v in self._views.items()}
         tensors["scaler.middle"] = torch.from_numpy(self.scaler.middle.copy())
         tensors["scaler.half"] = torch.from_numpy(self.scaler.half.copy())
+        tensors["standardiser.mean"] = torch.from_numpy(self.standardiser.mean.copy())
+        tensors["standardiser.scale"] = torch.from_numpy(self.standardiser.scale.copy())
         write_tensors(Path(directory) / FILE, tensors, header)
 
     @staticmethod
@@ -174,7 +185,10 @@ class BasePolicy:
         config = BaseConfig(**raw | {"hidden": tuple(raw["hidden"])})
         views = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
         scaler = ActionScaler(tensors["scaler.middle"].numpy(), tensors["scaler.half"].numpy())
-        return BasePolicy(spec, config, base_network(spec, config).flatten(views), scaler)
+        standardiser = None  # of a file from before there was one
+        if "standardiser.mean" in tensors:
+            standardiser = Standardiser(tensors["standardiser.mean"].numpy(), tensors["standardiser.scale"].numpy())
+        return BasePolicy(spec, config, base_network(spec, config).flatten(views), scaler, standardiser)
 
 
 def base_network(spec: RobotSpec, config: BaseConfig) -> EnsembleMlp:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.base import ActionScaler, BaseConfig, BasePolicy, base_network
-from policies.features import Features
+from policies.features import Features, Standardiser
 from policies.networks import EnsembleMlp
 from robot.errors import StoreError
 from robot.settings import Settings, setting
@@ -59,17 +59,19 @@ def train_base(
     training = [useful[i] for i in order[held:]]
     features = Features(spec, config.base.features)
     scaler = ActionScaler.fit(np.concatenate([e.action for e in training]), config.base.head_room)
+    seen = np.concatenate([features(e.observation) for e in training])
+    standardiser = Standardiser.fit(seen, features.raw)
     network = base_network(spec, config.base)
     generator = torch.Generator().manual_seed(seed)
     flat = network.initial(generator).requires_grad_()
-    data = _chunks(training, features, scaler, config.base.chunk)
+    data = _chunks(training, features, standardiser, scaler, config.base.chunk)
     losses = _fit(network, flat, data, config, generator, on_progress)
     metrics = {"train_loss": losses, "episodes": float(len(training)), "steps": float(len(data[0]))}
     if held:
-        kept = _chunks([useful[i] for i in order[:held]], features, scaler, config.base.chunk)
+        kept = _chunks([useful[i] for i in order[:held]], features, standardiser, scaler, config.base.chunk)
         with torch.no_grad():
             metrics["validation_loss"] = float(_loss(network, flat, *kept))
-    return BasePolicy(spec, config.base, flat, scaler), metrics
+    return BasePolicy(spec, config.base, flat, scaler, standardiser), metrics
 
 
 def _fit(
@@ -103,7 +105,7 @@ def _loss(network: EnsembleMlp, flat: Tensor, feature: Tensor, target: Tensor, m
 
 
 def _chunks(
-    episodes: Sequence[Episode], features: Features, scaler: ActionScaler, chunk: int
+    episodes: Sequence[Episode], features: Features, standardiser: Standardiser, scaler: ActionScaler, chunk: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return features (N, D), scaled chunks (N, chunk*A) and their masks: 1 before the episode's end, else 0."""
     rows: list[tuple[NDArray[np.float32], ...]] = []
@@ -114,7 +116,7 @@ def _chunks(
         action = scaler.scale(episode.action)[np.minimum(index, length - 1)]
         rows.append(
             (
-                features(episode.observation),
+                standardiser(features(episode.observation)),
                 action.reshape(length, -1),
                 inside.reshape(length, -1).astype(np.float32),
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from policies.sampler import DEMO
 from policies.tensorfile import read_tensors, write_tensors
 from robot.errors import ConfigError, SpecError, StoreError
 
@@ -19,34 +20,31 @@ FILE = "checkpoint.safetensors"
 
 
 def save(directory: Path, training: Training) -> Path:
-    """Write weights, targets, optimisers, random states and counters; returns the file.
+    """Write weights, targets, optimisers, random states, normalisers and counters; returns the file.
 
     The episodes are not in it: they are in the stores, and a prefix of the online store is named by its length.
     """
-    learner = training.learner
-    tensors = {
-        "critic": learner.critic_flat,
-        "actor": learner.actor_flat,
-        "critic_target": learner.critic_target,
-        "actor_target": learner.actor_target,
-        "generator": learner.generator.get_state(),
-    }
-    for name, optimiser in _optimisers(training).items():
-        for key, value in optimiser.state_dict()["state"].get(0, {}).items():
-            tensors[f"{name}.{key}"] = value
+    learner, sampler = training.learner, training.sampler
+    tensors = {name: tensor.cpu() for name, tensor in _tensors(training).items()}
+    tensors["generator"] = learner.generator.get_state()
+    priorities = sampler.pools.priorities()
+    tensors |= {f"priorities.{name}": torch.from_numpy(values) for name, values in priorities.items()}
     header = {
         "config": training.config_json(),
-        "spec_digest": training.base.spec.digest(),
+        "spec_digest": training.spec.digest(),
         "counters": json.dumps(
             {
                 "updates": learner.updates,
                 "ratio": training.ratio.total,
                 "robot_steps": training.robot_steps,
                 "episodes": training.version,
-                "demos": training.sampler.demo.episodes,
+                "demos": training.buffer.episodes[DEMO],
+                "has_begun": training.has_begun,
+                "opened_at": training.opened_at,
+                "alarms": training.alarms.state(),
             }
         ),
-        "sampler": json.dumps(training.sampler.state()),
+        "sampler": json.dumps(sampler.pools.state()),
     }
     path = Path(directory) / FILE
     write_tensors(path, tensors, header)
@@ -65,9 +63,9 @@ def restore(directory: Path, training: Training) -> int:
     """
     path = Path(directory) / FILE
     tensors, header = read_tensors(path)
-    if header["spec_digest"] != training.base.spec.digest():
+    if header["spec_digest"] != training.spec.digest():
         raise SpecError(
-            f"Checkpoint {path} is for robot {header['spec_digest']}, this one is {training.base.spec.digest()}; "
+            f"Checkpoint {path} is for robot {header['spec_digest']}, this one is {training.spec.digest()}; "
             "resume in the run directory of this robot."
         )
     if header["config"] != training.config_json():
@@ -76,35 +74,30 @@ def restore(directory: Path, training: Training) -> int:
             f"{training.config_json()}. Resume with the saved config, or start a new run."
         )
     counters = json.loads(header["counters"])
-    if counters["demos"] != training.sampler.demo.episodes:
+    if counters["demos"] != training.buffer.episodes[DEMO]:
         raise StoreError(
             f"Checkpoint {path} was made with {counters['demos']} demonstrations; found "
-            f"{training.sampler.demo.episodes}. Resume with the same store."
+            f"{training.buffer.episodes[DEMO]}. Resume with the same store."
         )
-    _load(training, tensors)
-    training.sampler.restore(json.loads(header["sampler"]))
+    for name, tensor in _tensors(training).items():
+        tensor.copy_(tensors[name])
+    training.learner.generator.set_state(tensors["generator"])
+    priorities = {n.removeprefix("priorities."): t.numpy() for n, t in tensors.items() if n.startswith("priorities.")}
+    training.sampler.pools.restore(json.loads(header["sampler"]), priorities)
     training.learner.updates = counters["updates"]
     training.ratio.total = counters["ratio"]
+    training.has_begun, training.opened_at = counters["has_begun"], counters["opened_at"]
+    training.alarms.restore(counters["alarms"])
     return int(counters["episodes"])
 
 
-def _load(training: Training, tensors: dict[str, Tensor]) -> None:
-    learner = training.learner
-    with torch.no_grad():
-        learner.critic_flat.copy_(tensors["critic"])
-        learner.actor_flat.copy_(tensors["actor"])
-        learner.critic_target.copy_(tensors["critic_target"])
-        learner.actor_target.copy_(tensors["actor_target"])
-    learner.generator.set_state(tensors["generator"])
-    for name, optimiser in _optimisers(training).items():
-        own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
-        state = optimiser.state_dict()
-        state["state"] = {0: own} if own else {}
-        optimiser.load_state_dict(state)
-
-
-def _optimisers(training: Training) -> dict[str, torch.optim.Optimizer]:
+def _tensors(training: Training) -> dict[str, Tensor]:
+    """Return every tensor of the state by name; they share memory with the training."""
+    learner, standardiser = training.learner, training.buffer.standardiser
     return {
-        "critic_optimiser": training.learner.critic_optimiser,
-        "actor_optimiser": training.learner.actor_optimiser,
+        **learner.flat,
+        **{f"target.{name}": flat for name, flat in learner.target_flat.items()},
+        **{f"{name}.{key}": t for name, adam in learner.optimisers.items() for key, t in adam.state().items()},
+        "standardiser.mean": torch.from_numpy(standardiser.mean),
+        "standardiser.scale": torch.from_numpy(standardiser.scale),
     }

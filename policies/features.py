@@ -15,7 +15,7 @@ from robot.specs import RobotSpec
 Batch = NDArray[np.float32]
 
 KNOWN = ("tool_pose", "socket_pose", "tool_twist", "wrench", "joint_positions", "joint_velocities")
-"""Keys with a rule of their own; any other state key passes as it is, clipped to [-10, 10]."""
+"""Keys with a rule of their own; any other state key passes as it is, and is standardised by who learns from it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class Features:
             if key in zeros:
                 zeros[key][:, 6] = 1.0
         self.size: int = self(zeros).shape[1]
+        self.raw = slice(self.size - sum(zeros[k].size for k in self._raw), self.size)
+        """Features without a rule of their own, the last ones."""
 
     def __call__(self, observation: Mapping[str, NDArray[np.generic]]) -> Batch:
         missing = [k for k in self._keys if k not in observation]
@@ -73,7 +75,7 @@ class Features:
             raise SpecError(f"Features need the keys {list(self._keys)}; {missing} are missing.")
         o = {k: np.asarray(observation[k], dtype=np.float32) for k in self._keys}
         parts = [*self._geometry(o), *self._motion(o)]
-        parts += [np.clip(o[k].reshape(len(o[k]), -1), -10.0, 10.0) for k in self._raw]
+        parts += [o[k].reshape(len(o[k]), -1) for k in self._raw]
         if not parts:
             raise SpecError(f"Features need at least one of {KNOWN[:4]}; the robot has {list(self._keys)}.")
         return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
@@ -111,6 +113,39 @@ class Features:
             wrench = o["wrench"]
             parts += [np.tanh(wrench[:, :3] / c.force_n), np.tanh(wrench[:, 3:] / c.torque_nm)]
         return parts
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Shifts and scales the features that have no rule of their own (`Features.raw`) to order one.
+
+    Attributes:
+        mean, scale: (S,) of the states; 0 and 1 where a feature has its own rule.
+    """
+
+    mean: Batch
+    scale: Batch
+
+    LEAST = 0.1
+    """Smallest standard deviation that is divided by (ResFiT's StateStandardizer)."""
+
+    @staticmethod
+    def nothing(size: int) -> Standardiser:
+        return Standardiser(np.zeros(size, np.float32), np.ones(size, np.float32))
+
+    @staticmethod
+    def fit(state: Batch, raw: slice) -> Standardiser:
+        """Fit to states (N, S)."""
+        found = Standardiser.nothing(state.shape[1])
+        if len(state):
+            found.mean[raw] = state[:, raw].mean(axis=0)
+            found.scale[raw] = np.maximum(state[:, raw].std(axis=0), Standardiser.LEAST)
+        return found
+
+    def __call__(self, state: Batch) -> Batch:
+        """Return standardised states (B, S); what lies more than 10 scales away is cut off there."""
+        standard: Batch = np.clip((state - self.mean) / self.scale, -10.0, 10.0)
+        return standard
 
 
 def yaw(q: Batch) -> Batch:

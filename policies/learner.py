@@ -1,238 +1,282 @@
-"""The off-policy learner: a LayerNorm critic ensemble and a delayed deterministic residual actor."""
+"""The off-policy learner: a critic ensemble, an actor, their targets, and one update that all presets share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from policies.networks import EnsembleMlp, Views, subset
-from policies.residual import Actor, compose
-from policies.sampler import Batch, QuotaSampler
-from robot.errors import ConfigError, NudgeError
-from robot.settings import Settings, setting
+from policies.actor import Actor
+from policies.critics import Critics
+from policies.learner_config import LearnerConfig
+from policies.networks import Views, subset
+from policies.optimiser import Adam, polyak
+from policies.sampler import Batch
+from robot.errors import NudgeError
+
+Report = dict[str, Tensor]
+"""Means over a mini-batch, on the device: reading them is the caller's."""
 
 
 class DivergedError(NudgeError):
     """A parameter became NaN or infinite."""
 
 
-@dataclass(frozen=True)
-class LearnerConfig(Settings):
-    """How critic and actor learn. Shares are of the residual's bound."""
-
-    members: int = setting(5, "critics in the ensemble (K)", low=1, high=100)
-    subset: int = setting(2, "random critics whose minimum is the target (REDQ)", low=1, high=100)
-    hidden: tuple[int, ...] = setting((128, 128), "width of each hidden layer of a critic", low=1, high=4096)
-    critic_rate: float = setting(3e-4, "Adam's step size of the critics", low=0.0, high=1.0)
-    actor_rate: float = setting(1e-4, "Adam's step size of the actor", low=0.0, high=1.0)
-    actor_every: int = setting(2, "critic updates per actor update (TD3)", low=1, high=1000)
-    tau: float = setting(0.005, "share of the online network that a target takes per update", low=0.0, high=1.0)
-    target_noise: float = setting(0.2, "smoothing noise on the target's action (TD3)", low=0.0, high=2.0)
-    target_noise_clip: float = setting(0.5, "largest smoothing noise (TD3)", low=0.0, high=2.0)
-    clip_norm: float = setting(1.0, "largest norm of a gradient", low=1e-6, high=1e6)
-    imitation: float = setting(0.1, "weight of the Q-filtered imitation of a person's actions", low=0.0, high=1e3)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.subset > self.members:
-            raise ConfigError(f"LearnerConfig.subset must be at most members ({self.members}); found {self.subset}.")
-
-
-class StoppedError(NudgeError):
-    """Learning was told to stop between two updates; what it knows then is no state to go on from."""
-
-
-class TensorBatch(NamedTuple):
-    """A `policies.sampler.Batch` as tensors, column by column."""
-
-    state: Tensor
-    base: Tensor
-    action: Tensor
-    ret: Tensor
-    discount: Tensor
-    next_state: Tensor
-    next_base: Tensor
-    is_human: Tensor
-
-
 class Learner:
     """Critic ensemble, actor, their targets and optimisers; parameters are flat vectors.
 
-        y      = clip(R_n + discount * min over a random subset of Q'_k(s', clip(b' + u')))     (REDQ, n-step)
+        y      = clip(R_n + discount * min over a random subset of Q'_k(s', a'))              (REDQ, n-step)
         critic:  mean over k and batch of (Q_k(s, a) - y)^2
-        actor:  -mean over k and batch of Q_k(s, clip(b + pi(s)))                                (ResFiT)
+        actor:  -mean over batch of agg_k Q_k(s, compose(b, u))  (+ temperature * log p)      (ResFiT, TD3; SAC)
 
-    with u' = pi'(s') plus clipped noise (TD3). b' is the stored base action: no target ever asks the base.
+    with a' = compose(b', u'), u' the target actor's with clipped noise (TD3), or drawn from the actor itself (SAC),
+    and y less discount * temperature * log p where entropies are backed up. Where there is a gate, a' is the better of
+    that action and b' by the target critics (IBRL). b' is the stored base action: no target ever asks the base.
 
     Args:
         config: see LearnerConfig.
-        actor: shape and bound of the residual.
+        actor: shape and bound of what acts.
         value_range: lowest and highest possible return; targets are clipped to it.
         seed: of the initial weights, the subsets and the noise.
+        device: "cpu" or a CUDA device.
     """
 
-    def __init__(self, config: LearnerConfig, actor: Actor, value_range: tuple[float, float], seed: int) -> None:
-        self.config, self.actor = config, actor
-        self.generator = torch.Generator().manual_seed(seed)
-        state, action = actor.network.inputs, actor.network.outputs
-        self.critic = EnsembleMlp(config.members, state + 2 * action, config.hidden, 1)
-        self.critic_flat = self.critic.initial(self.generator).requires_grad_()
-        self.actor_flat = actor.initial(self.generator).requires_grad_()
-        self.critic_target = self.critic_flat.detach().clone()
-        self.actor_target = self.actor_flat.detach().clone()
-        self.critic_optimiser = torch.optim.Adam([self.critic_flat], lr=config.critic_rate, fused=True)
-        self.actor_optimiser = torch.optim.Adam([self.actor_flat], lr=config.actor_rate, fused=True)
-        self.low, self.high = value_range
-        self.updates = 0
-
-    def update(
+    def __init__(
         self,
-        sampler: QuotaSampler,
-        n: int,
-        *,
-        train_actor: bool = True,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> dict[str, float]:
-        """Do `n` critic updates, each on its own mini-batch, and the actor updates that fall among them.
+        config: LearnerConfig,
+        actor: Actor,
+        value_range: tuple[float, float],
+        seed: int,
+        device: str = "cpu",
+    ) -> None:
+        self.config, self.actor, self.device = config, actor, torch.device(device)
+        begin = torch.Generator().manual_seed(seed)  # weights are the same on every device
+        self.critics = Critics(config, actor, value_range)
+        self.values, self.critic, self.gripper = self.critics.values, self.critics.network, self.critics.gripper
+        self.flat: dict[str, Tensor] = {"critic": self.critic.initial(begin), "actor": actor.initial(begin)}
+        if actor.has_gripper:
+            self.flat["gripper"] = self.gripper.initial(begin)
+        self.flat = {name: flat.to(self.device) for name, flat in self.flat.items()}
+        self.target_flat = {name: flat.clone() for name, flat in self.flat.items()}
+        self.flat["temperature"] = torch.tensor([math.log(max(config.initial_temperature, 1e-8))], device=self.device)
+        rates = {"actor": config.actor_rate, "temperature": config.temperature_rate}
+        self.optimisers = {
+            name: Adam(flat, rates.get(name, config.critic_rate), config.weight_decay, config.clip_norm)
+            for name, flat in self.flat.items()
+        }
+        actor.to(self.device)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.updates = 0
+        self.sample_errors = torch.zeros(0, device=self.device)
+        """Loss (B,) of each sample of the last mini-batch; what priorities are made of."""
 
-        With `train_actor` False (critic warm-up) actor and actor target stay as they are, bit for bit.
-        Returns the means over the call of what `critic_step` and `actor_step` report.
+    def update(self, batch: Batch, *, train_actor: bool = True) -> Report:
+        """Do one update on a mini-batch: the critics, and every `actor_every`-th time the actor.
 
-        Raises:
-            DivergedError: naming the tensor that is no longer finite.
-            StoppedError: `stop()` came true before the last update.
+        With `train_actor` False (critic warm-up) actor, temperature and actor's target stay as they are, bit for bit.
         """
-        sums: dict[str, Tensor] = {}
-        counts: dict[str, int] = {}
-        for _ in range(n):
-            if stop():
-                raise StoppedError(f"Learning was stopped after update {self.updates}; resume from the checkpoint.")
-            batch = tensors(sampler.draw())
-            report = self.critic_step(batch)
-            self.updates += 1
-            if train_actor and self.updates % self.config.actor_every == 0:
-                report |= self.actor_step(batch)
-            for name, value in report.items():
-                sums[name] = sums[name] + value if name in sums else value
-                counts[name] = counts.get(name, 0) + 1
-        self.check()
-        return {name: float(total) / counts[name] for name, total in sums.items()}
+        report = self.critic_step(batch)
+        if self.actor.has_gripper:
+            report |= self.gripper_step(batch)
+        self.updates += 1
+        if train_actor and self.updates % self.config.actor_every == 0:
+            report |= self.actor_step(batch)
+        return report
 
-    def critic_step(self, batch: TensorBatch) -> dict[str, Tensor]:
+    def critic_step(self, batch: Batch, *, is_offline: bool = False) -> Report:
         """Move the critics towards the n-step target, then their target towards them."""
         y = self.target(batch)
-        views = self.critic.views(self.critic_flat)
-        q = self.critic.forward(views, self.critic_input(batch.state, batch.base, batch.action))[..., 0]
-        loss = td_loss(q, y)
-        self._descend(loss, self.critic_flat, self.critic_optimiser)
-        polyak(self.critic_target, self.critic_flat, self.config.tau)
-        return {"critic_loss": loss.detach(), "q_mean": q.detach().mean(), "target_mean": y.mean()}
+        flat = self.flat["critic"].detach().requires_grad_()
+        views = self.critic.views(flat)
+        out = self.critics.outputs(views, batch.state, batch.base, batch.action)
+        error = self.values.loss(out, y)
+        loss = (error * batch.weight).mean()
+        q = self.values.value(out.detach())
+        report = {"critic_loss": loss.detach(), "q_mean": q.mean(), "q_spread": q.std(dim=0, unbiased=False).mean()}
+        if is_offline and self.config.conservative > 0.0:
+            loss = loss + self.config.conservative * self.cal_ql(views, batch, out)
+        (gradient,) = torch.autograd.grad(loss, [flat])
+        self.optimisers["critic"].step(gradient)
+        polyak(self.target_flat["critic"], self.flat["critic"], self.config.tau)
+        self.sample_errors = error.detach()
+        return report
 
     @torch.no_grad()
-    def target(self, batch: TensorBatch) -> Tensor:
-        """Return y (B,)."""
-        c = self.config
-        bound = self.actor.bound
-        noise = torch.randn(batch.next_base.shape, generator=self.generator) * c.target_noise
-        noise = noise.clamp(-c.target_noise_clip, c.target_noise_clip) * bound
-        u = self.actor(self.actor.network.views(self.actor_target), batch.next_state) + noise
-        a = compose(batch.next_base, u.clamp(-bound, bound))
-        drawn = subset(self.critic.views(self.critic_target), self.draw_members())
-        q = self.critic.forward(drawn, self.critic_input(batch.next_state, batch.next_base, a))
-        return (batch.ret + batch.discount * q[..., 0].amin(dim=0)).clamp(self.low, self.high)
+    def target(self, batch: Batch) -> Tensor:
+        """Return y, as the critics' kind of values has it: (B,), or (B, atoms)."""
+        u, log_p = self.next_action(batch)
+        a = self.actor.compose(batch.next_base, u, self._zero_grip(batch))
+        members = subset(self.critic.views(self.target_flat["critic"]), self.draw_members())
+        value, out = self._pessimistic(members, batch, a)
+        if self.actor.config.gate != "none":
+            base_value, base_out = self._pessimistic(members, batch, batch.next_base)
+            is_base = base_value > value
+            out = torch.where(is_base[:, None], base_out, out)
+            log_p = torch.where(is_base, 0.0, log_p)
+        ret = batch.ret
+        if self.actor.is_gaussian and self.config.backs_up_entropy:
+            ret = ret - batch.discount * self.temperature() * log_p
+        return self.values.target(ret, batch.discount, out)
+
+    def next_action(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return u' (B, U) that follows the window, and its log p (B,)."""
+        shape = (len(batch.next_state), len(self.actor.axes))
+        noise = torch.randn(shape, generator=self.generator, device=self.device)
+        if self.actor.is_gaussian:
+            return self.actor.sample(self.actor.network.views(self.flat["actor"]), batch.next_state, noise)
+        c, bound = self.config, self.actor.bound
+        u = self.actor.mode(self.actor.network.views(self.target_flat["actor"]), batch.next_state)
+        noise = (c.target_noise * noise).clamp(-c.target_noise_clip, c.target_noise_clip) * bound
+        return (u + noise).clamp(-bound, bound), torch.zeros_like(batch.ret)
+
+    def _pessimistic(self, members: Views, batch: Batch, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the smallest value (B,) that the members give an action after the window, and its output (B, O)."""
+        out = self.critics.outputs(members, batch.next_state, batch.next_base, action)
+        value, index = self.values.value(out).min(dim=0)
+        return value, out.gather(0, index[None, :, None].expand(1, -1, out.shape[2]))[0]
 
     def draw_members(self) -> Tensor:
         """Return `config.subset` different members, each equally likely (WSRL's draw repeats members)."""
-        return torch.randperm(self.config.members, generator=self.generator)[: self.config.subset]
+        order = torch.randperm(self.config.members, generator=self.generator, device=self.device)
+        return order[: self.config.subset]
 
-    def actor_step(self, batch: TensorBatch) -> dict[str, Tensor]:
-        """Move the actor up the mean of all critics, and towards a person's actions that they rate higher."""
-        views = self.critic.views(self.critic_flat.detach())
-        u = self.actor(self.actor.network.views(self.actor_flat), batch.state)
-        wanted = batch.base + u
-        q = self.value(views, batch, wanted.clamp(-1.0, 1.0))
+    def actor_step(self, batch: Batch) -> Report:
+        """Move the actor up the critics, and towards a person's actions that they rate higher; then the temperature."""
+        views = self.critic.views(self.flat["critic"])
+        flat = self.flat["actor"].detach().requires_grad_()
+        noise = torch.randn((len(batch.state), len(self.actor.axes)), generator=self.generator, device=self.device)
+        u, log_p = self.actor.sample(self.actor.network.views(flat), batch.state, noise)
+        wanted = self.actor.wanted(batch.base, u, self._zero_grip(batch))
+        q = self.value(views, batch, wanted.clamp(-1.0, 1.0), self.config.actor_value)
         loss = -q.mean()
+        share = u / self.actor.bound
         report = {
-            "residual": (u.detach().abs() / self.actor.bound).mean(),
+            "residual": share.detach().abs().mean(),
             # where b + u leaves [-1, 1] the gradient is zero; a high share means a dead residual
             "saturated": (wanted.detach().abs() > 1.0).float().mean(),
         }
+        if self.actor.is_gaussian:
+            loss = loss + (self.temperature() * log_p).mean()
+            report["entropy"] = -log_p.detach().mean()
+        if self.config.residual_penalty > 0.0:
+            loss = loss + self.config.residual_penalty * (share**2).mean()
         if self.config.imitation > 0.0:
-            imitation, share = self.imitation_loss(views, batch, u, q)
+            imitation, report["imitated"] = self.imitation_loss(views, batch, u, q)
             loss = loss + self.config.imitation * imitation
-            report["imitated"] = share
-        self._descend(loss, self.actor_flat, self.actor_optimiser)
-        polyak(self.actor_target, self.actor_flat, self.config.tau)
+        (gradient,) = torch.autograd.grad(loss, [flat])
+        self.optimisers["actor"].step(gradient)
+        polyak(self.target_flat["actor"], self.flat["actor"], self.config.tau)
+        if self.actor.is_gaussian:
+            report |= self._temperature_step(log_p.detach())
         return report | {"actor_loss": loss.detach()}
 
-    def imitation_loss(self, views: Views, batch: TensorBatch, u: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    def temperature(self) -> Tensor:
+        """Return the weight of the entropy, (1,)."""
+        return self.flat["temperature"].exp()
+
+    def _temperature_step(self, log_p: Tensor) -> Report:
+        """Raise the temperature where the entropy is below its target (Haarnoja et al. 2018b, equation 18)."""
+        temperature = self.temperature()
+        if self.config.temperature_rate > 0.0:
+            lacking = log_p.mean() + self.config.target_entropy * len(self.actor.axes)
+            # the gradient of -exp(log temperature) * (log p + target) by log temperature
+            self.optimisers["temperature"].step(-temperature * lacking)
+        return {"temperature": temperature[0]}
+
+    def imitation_loss(self, views: Views, batch: Batch, u: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
         """Return the Q-filtered imitation loss and the share of human steps that pass the filter.
 
-        The residual is drawn to a person's action, clipped into its bound, wherever the critics rate that action
-        at least as high as the residual's own (Nair et al. 2018, equation 4).
+        u is drawn to a person's action, clipped into its bound, wherever the critics rate that action at least as high
+        as the actor's own (Nair et al. 2018, equation 4).
         """
-        bound = self.actor.bound
-        rows = torch.nonzero(batch.is_human)[:, 0]
-        people = TensorBatch(*(column.index_select(0, rows) for column in batch))
-        shown = (people.action - people.base).clamp(-bound, bound)
+        shown = self.actor.arm(batch.action - batch.base if self.actor.is_residual else batch.action)
+        shown = shown.clamp(-self.actor.bound, self.actor.bound)
         with torch.no_grad():
-            chosen = (self.value(views, people, compose(people.base, shown)) >= q[rows]).float()
-        error = (((u[rows] - shown) / bound) ** 2).mean(dim=1)
-        count = max(len(rows), 1)
+            a = self.actor.compose(batch.base, shown, self._zero_grip(batch))
+            is_better = self.value(views, batch, a, self.config.actor_value) >= q
+            chosen = (is_better & batch.is_human).float()
+        error = (((u - shown) / self.actor.bound) ** 2).mean(dim=1)
+        count = batch.is_human.sum().clamp(min=1)
         return (error * chosen).sum() / count, chosen.sum() / count
 
-    def value(self, views: Views, batch: TensorBatch, action: Tensor) -> Tensor:
-        """Return the ensemble's mean Q (B,) of `action` (B, A)."""
-        return self.critic.forward(views, self.critic_input(batch.state, batch.base, action))[..., 0].mean(dim=0)
+    def gripper_step(self, batch: Batch) -> Report:
+        """Move the gripper's values towards a double-DQN target (HIL-SERL; van Hasselt et al. 2016, equation 4).
 
-    def critic_input(self, state: Tensor, base: Tensor, action: Tensor) -> Tensor:
-        """Return (B, S + 2A): the state, the action, and the deviation from the base in units of the bound.
-
-        The last is redundant; it keeps the small residual from drowning beside the base (DAWN's scale mismatch).
+        The choice that was executed is the nearest of close, stay and open; every command other than stay is paid for.
         """
-        deviation = ((action - base) / self.actor.bound).clamp(-3.0, 3.0)
-        return torch.cat([state, action, deviation], dim=1)
+        executed = batch.action[:, self.actor.config.gripper_axis].round()
+        with torch.no_grad():
+            online = self.gripper.forward(self.gripper.views(self.flat["gripper"]), batch.next_state)[0]
+            after = self.gripper.forward(self.gripper.views(self.target_flat["gripper"]), batch.next_state)[0]
+            value = after.gather(1, online.argmax(dim=1, keepdim=True))[:, 0]
+            y = batch.ret - self.config.grip_penalty * executed.abs() + batch.discount * value
+        flat = self.flat["gripper"].detach().requires_grad_()
+        out = self.gripper.forward(self.gripper.views(flat), batch.state)[0]
+        q = out.gather(1, (executed.long() + 1)[:, None])[:, 0]
+        loss = ((q - y) ** 2 * batch.weight).mean()
+        (gradient,) = torch.autograd.grad(loss, [flat])
+        self.optimisers["gripper"].step(gradient)
+        polyak(self.target_flat["gripper"], self.flat["gripper"], self.config.tau)
+        return {"gripper_loss": loss.detach()}
+
+    def clone_step(self, batch: Batch) -> Report:
+        """Move the actor's mode towards the executed actions (behaviour cloning), as WSRL and PORL begin."""
+        flat = self.flat["actor"].detach().requires_grad_()
+        shown = self.actor.arm(batch.action - batch.base if self.actor.is_residual else batch.action)
+        u = self.actor.mode(self.actor.network.views(flat), batch.state)
+        loss = ((u - shown.clamp(-self.actor.bound, self.actor.bound)) ** 2).mean()
+        (gradient,) = torch.autograd.grad(loss, [flat])
+        self.optimisers["actor"].step(gradient)
+        self.target_flat["actor"].copy_(self.flat["actor"])
+        return {"clone_loss": loss.detach()}
+
+    def cal_ql(self, views: Views, batch: Batch, out: Tensor, actions: int = 10) -> Tensor:
+        """Return the calibrated conservative regulariser (Nakamoto et al. 2023, equation 3.1).
+
+        mean over critics of logsumexp over actions of Q(s, .) - Q(s, a): the actions are `actions` uniform ones, and as
+        many of the policy at s and at s'; values of the policy's are raised to the return that followed in the data.
+        """
+        count, size = len(batch.state), len(self.actor.axes)
+        rows = batch._replace(state=batch.state.repeat(actions, 1), base=batch.base.repeat(actions, 1))
+        anywhere = torch.rand((actions * count, size), generator=self.generator, device=self.device) * 2.0 - 1.0
+        density = size * math.log(0.5)
+        parts = [self._values_at(views, rows, anywhere * self.actor.bound) - density]
+        for state in (batch.state, batch.next_state):
+            noise = torch.randn((actions * count, size), generator=self.generator, device=self.device)
+            with torch.no_grad():
+                u, log_p = self.actor.sample(
+                    self.actor.network.views(self.flat["actor"]), state.repeat(actions, 1), noise
+                )
+            raised = torch.maximum(self._values_at(views, rows, u), batch.to_go.repeat(actions))
+            parts.append(raised - log_p)
+        every = torch.cat([part.view(-1, actions, count) for part in parts], dim=1)
+        return (torch.logsumexp(every, dim=1) - self.values.value(out)).mean()
+
+    def _values_at(self, views: Views, rows: Batch, u: Tensor) -> Tensor:
+        a = self.actor.compose(rows.base, u, self._zero_grip(rows))
+        return self.critics.all_values(views, rows.state, rows.base, a)
+
+    def value(self, views: Views, batch: Batch, action: Tensor, what: str = "mean") -> Tensor:
+        """Return the ensemble's value (B,) of `action` (B, A): its mean, minimum, or the first critic's."""
+        if what == "first":
+            views = {name: view[:1] for name, view in views.items()}
+        q = self.critics.all_values(views, batch.state, batch.base, action)
+        return q.amin(dim=0) if what == "min" else q.mean(dim=0)
 
     def check(self) -> None:
         """Raise DivergedError unless every parameter is finite."""
-        for owner, network, flat in (
-            ("critic", self.critic, self.critic_flat),
-            ("actor", self.actor.network, self.actor_flat),
-        ):
+        for owner, flat in self.flat.items():
             if bool(torch.isfinite(flat).all()):
                 continue
-            bad = [n for n, v in network.views(flat.detach()).items() if not bool(torch.isfinite(v).all())]
+            networks = {"critic": self.critic, "actor": self.actor.network}
+            network = self.gripper if owner == "gripper" else networks.get(owner)
+            views = {"value": flat} if network is None else network.views(flat)
+            bad = [name for name, view in views.items() if not bool(torch.isfinite(view).all())]
             raise DivergedError(
                 f"{owner}.{bad[0]} is not finite after update {self.updates} (also: {bad[1:]}); "
                 "resume from the last checkpoint with a smaller step size, and look for NaN in the store."
             )
 
-    def _descend(self, loss: Tensor, flat: Tensor, optimiser: torch.optim.Adam) -> None:
-        (gradient,) = torch.autograd.grad(loss, [flat])
-        norm = torch.linalg.vector_norm(gradient)
-        flat.grad = gradient * (self.config.clip_norm / (norm + 1e-6)).clamp(max=1.0)
-        optimiser.step()
-
-
-def td_loss(q: Tensor, y: Tensor) -> Tensor:
-    """Return the mean over members and batch of (q - y)^2, q (K, B), y (B,).
-
-    The mean of squares, not the square of the mean error (a defect of the released ResFiT code).
-    """
-    return ((q - y) ** 2).mean()
-
-
-@torch.no_grad()
-def polyak(target: Tensor, online: Tensor, tau: float) -> None:
-    """Move `target` in place to (1 - tau) target + tau online."""
-    target.lerp_(online, tau)
-
-
-def tensors(batch: Batch) -> TensorBatch:
-    """Return the batch as tensors that share its memory."""
-    return TensorBatch(*(torch.from_numpy(np.ascontiguousarray(column)) for column in batch))
+    def _zero_grip(self, batch: Batch) -> Tensor | None:
+        return torch.zeros_like(batch.ret[: len(batch.state)]) if self.actor.has_gripper else None

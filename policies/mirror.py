@@ -19,7 +19,7 @@ class MirrorConfig(Settings):
 
 
 class Mirror:
-    """Logs dictionaries of numbers; does nothing at all while disabled, not even import wandb."""
+    """Logs dictionaries of numbers and words; does nothing at all while disabled, not even import wandb."""
 
     def __init__(self, config: MirrorConfig, directory: Path) -> None:
         self._run: Any = None
@@ -31,7 +31,7 @@ class Mirror:
             quiet = wandb.Settings(silent=True)
             self._run = wandb.init(project=config.project, mode=mode, dir=str(directory), settings=quiet)
 
-    def log(self, metrics: dict[str, float], step: int) -> None:
+    def log(self, metrics: dict[str, float | str], step: int) -> None:
         if self._run is not None:
             self._run.log(metrics, step=step)
 

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons side by side: one batched implementation for the critic ensemble and for the actor."""
+"""Multilayer perceptrons side by side: one batched implementation for every network of the learner."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from torch.nn import functional as F
 Views = dict[str, Tensor]
 """Parameters by name, each with the member as first axis."""
 
+ACTIVATIONS = ("relu", "tanh")
+
 
 class EnsembleMlp:
     """E perceptrons of equal shape, evaluated by batched products; there is no loop over members.
 
-    A hidden layer is linear, LayerNorm, ReLU. LayerNorm is what keeps Q from diverging on actions outside the
-    data (RLPD, section 4.2; ResFiT, appendix). Every member has its own weights and its own bias per unit
-    (IBRL's ensemble has one scalar bias a member and shares the LayerNorm gains between members). The LayerNorm
-    has no gain and shift of its own: the next layer's weights can take their part, and without them an update
-    is a third faster.
+    A hidden layer is linear, LayerNorm (unless `has_norm` is False), activation. LayerNorm is what keeps Q from
+    diverging on actions outside the data (RLPD, section 4.2; ResFiT, appendix). Every member has its own weights and
+    its own bias per unit (IBRL's ensemble has one scalar bias a member and shares the LayerNorm gains between
+    members). The LayerNorm has no gain and shift of its own: the next layer's weights can take their part, and
+    without them an update is a third faster.
 
     All parameters live in one flat vector, so that an optimiser step and a Polyak step are single operations;
     `views` cuts it into named tensors [E, in, out] and [E, 1, out] without copying.
@@ -30,11 +32,23 @@ class EnsembleMlp:
         members: E.
         inputs, outputs: sizes of input and output.
         hidden: width of each hidden layer.
+        has_norm: whether hidden layers are normalised.
+        activation: one of `ACTIVATIONS`.
     """
 
-    def __init__(self, members: int, inputs: int, hidden: Sequence[int], outputs: int) -> None:
+    def __init__(
+        self,
+        members: int,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        *,
+        has_norm: bool = True,
+        activation: str = "relu",
+    ) -> None:
         self.members, self.inputs, self.outputs = members, inputs, outputs
         self.depth = len(hidden)
+        self.has_norm, self.is_relu = has_norm, activation == "relu"
         self.shapes: dict[str, tuple[int, ...]] = {}
         widths = [inputs, *hidden, outputs]
         for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
@@ -50,7 +64,7 @@ class EnsembleMlp:
         """
         flat = torch.zeros(self.size)
         for name, view in self.views(flat).items():
-            layer = int(name[-1])
+            layer = int(name.removeprefix("weight").removeprefix("bias"))
             if not (zero_last and layer == self.depth):
                 bound = 1.0 / math.sqrt(self.shapes[f"weight{layer}"][1])
                 view.uniform_(-bound, bound, generator=generator)
@@ -67,18 +81,29 @@ class EnsembleMlp:
 
     def forward(self, views: Views, x: Tensor) -> Tensor:
         """Return the outputs (E, B, outputs) for inputs (B, inputs) that all members share."""
+        return self._run(views, x)[-1]
+
+    def hidden_outputs(self, views: Views, x: Tensor) -> list[Tensor]:
+        """Return what each hidden layer gives, (E, B, width) each, for inputs (B, inputs)."""
+        return self._run(views, x)[:-1]
+
+    def _run(self, views: Views, x: Tensor) -> list[Tensor]:
         members, fan_in, fan_out = views["weight0"].shape
         # the first layer of all members is one matrix product, since they share their input
         wide = views["weight0"].permute(1, 0, 2).reshape(fan_in, members * fan_out)
-        h = torch.addmm(views["bias0"].view(-1), x, wide).view(len(x), members, fan_out)
-        h = self._activate(h, 0).transpose(0, 1)
+        h = torch.addmm(views["bias0"].reshape(-1), x, wide).view(len(x), members, fan_out)
+        layers = [self._activate(h, 0).transpose(0, 1)]
         for i in range(1, self.depth + 1):
-            h = self._activate(torch.baddbmm(views[f"bias{i}"], h, views[f"weight{i}"]), i)
-        return h
+            layers.append(self._activate(torch.baddbmm(views[f"bias{i}"], layers[-1], views[f"weight{i}"]), i))
+        return layers
 
     def _activate(self, h: Tensor, layer: int) -> Tensor:
+        if layer == self.depth:
+            return h
+        if self.has_norm:
+            h = F.layer_norm(h, h.shape[-1:])
         # in place: LayerNorm keeps its input for the gradient, ReLU its output; memory traffic is the cost here
-        return h if layer == self.depth else F.relu_(F.layer_norm(h, h.shape[-1:]))
+        return F.relu_(h) if self.is_relu else torch.tanh(h)
 
 
 def subset(views: Views, members: Tensor) -> Views:

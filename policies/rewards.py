@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,11 +28,23 @@ class RewardConfig(Settings):
     lag_steps: int = setting(
         0, "how many steps late a person reacts; the penalty moves that much earlier", unit="steps", low=0, high=100
     )
+    lag_window: int = setting(
+        1, "over how many steps, from there back, the penalty is spread", unit="steps", low=1, high=100
+    )
+    lag_decay: float = setting(0.7, "each of these steps bears this share of the one after it", low=0.0, high=1.0)
+    environment: float = setting(
+        0.0, "weight of the reward that was recorded with the step (of a gymnasium environment)", low=0.0, high=1000.0
+    )
+    low: float = setting(-math.inf, "lowest possible return of the environment's rewards", high=0.0)
+    high: float = setting(math.inf, "highest possible return of the environment's rewards", low=0.0)
 
     def bounds(self, gamma: float) -> tuple[float, float]:
         """Return the lowest and highest possible return; Q targets are clipped to it."""
         # two onsets are at least two steps apart, so at most every second step is penalised
-        return -self.intervention / (1.0 - gamma**2), self.success
+        low, high = -self.intervention / (1.0 - gamma**2), self.success
+        if self.environment > 0.0:
+            low, high = low + self.environment * self.low, high + self.environment * self.high
+        return low, high
 
 
 def sparse_success(length: int, *, is_terminated: bool, is_success: bool) -> Rewards:
@@ -42,16 +55,21 @@ def sparse_success(length: int, *, is_terminated: bool, is_success: bool) -> Rew
     return reward
 
 
-def rlif(intervened: NDArray[np.bool_], lag_steps: int = 0) -> Rewards:
+def rlif(intervened: NDArray[np.bool_], lag_steps: int = 0, lag_window: int = 1, lag_decay: float = 1.0) -> Rewards:
     """Return (T,): -1 on the transition just before each onset of an intervention, else 0 (RLIF, algorithm 1).
 
     An onset is a step of a person that follows a step without one. An onset at the episode's first step has no
     predecessor and penalises nothing. With `lag_steps` = k the penalty moves to k steps earlier, at most to the
-    episode's start, because a person reacts late to the action that made them.
+    episode's start, because a person reacts late to the action that made them. It is spread over `lag_window` steps
+    from there back, in shares that add up to 1, each `lag_decay` times that of the step after it; what would lie
+    before the episode's start is borne by its first step.
     """
     reward = np.zeros(len(intervened), np.float32)
     onset = np.flatnonzero(intervened[1:] & ~intervened[:-1]) + 1
-    np.subtract.at(reward, np.maximum(onset - 1 - lag_steps, 0), 1.0)
+    shares = np.power(lag_decay, np.arange(lag_window), dtype=np.float64)
+    shares /= shares.sum()
+    for back, share in enumerate(shares):
+        np.subtract.at(reward, np.maximum(onset - 1 - lag_steps - back, 0), np.float32(share))
     return reward
 
 
@@ -81,5 +99,8 @@ def label(episode: Episode, config: RewardConfig) -> Rewards:
     success = sparse_success(episode.length, is_terminated=episode.is_terminated, is_success=episode.is_success)
     total = config.success * success
     if config.intervention > 0.0:
-        total = total + config.intervention * rlif(episode.source == Source.HUMAN, config.lag_steps)
+        intervened = episode.source == Source.HUMAN
+        total = total + config.intervention * rlif(intervened, config.lag_steps, config.lag_window, config.lag_decay)
+    if config.environment > 0.0:
+        total = total + config.environment * episode.reward
     return total.astype(np.float32)

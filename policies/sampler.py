@@ -1,118 +1,149 @@
-"""What the learner draws from: episodes in memory as features, exact quotas per source, n-step windows when drawn."""
+"""What the learner draws from: episodes in memory as states, exact quotas per pool, n-step windows when drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from policies.base import BasePolicy, with_final
-from policies.rewards import RewardConfig, label
+from policies.features import Standardiser
+from policies.states import States
+from robot.errors import StoreError
 from robot.settings import Settings, setting
 from robot.store import Episode
-from robot.store.quota import Draws, quotas
+from robot.store.pools import Places, Pools
 from robot.store.rows import EpisodeRows
-from robot.types import Source
 
-Float = NDArray[np.float32]
-POOLS = ("demonstration", "online", "human")
+DEMO, ONLINE = "demo", "online"
+"""Where an episode comes from."""
+
+POOLS = (DEMO, ONLINE, "human", "success")
+"""Demonstrations; everything that was played online; of that a person's steps; of that the episodes that succeeded."""
+
+Labeller = Callable[[Episode], NDArray[np.float32]]
 
 
 class Batch(NamedTuple):
-    """One mini-batch; `ret` is the n-step reward sum and `discount` multiplies the value of `next_state`."""
+    """A mini-batch of n-step windows as tensors, column by column, (B, ...).
 
-    state: Float
-    base: Float
-    action: Float
-    ret: Float
-    discount: Float
-    next_state: Float
-    next_base: Float
-    is_human: NDArray[np.bool_]
+    Attributes:
+        state, base, action: at the window's first step; base is what the base policy would have done.
+        ret: n-step sum of rewards; discount: what the value of `next_state` counts.
+        next_state, next_base: after the window.
+        is_human: whether a person commanded the first step.
+        weight: importance of the sample in the critics' loss.
+        to_go: discounted rewards from the first step to the episode's end, as they came (a lower bound where an
+            episode was truncated and rewards are not negative).
+    """
+
+    state: Tensor
+    base: Tensor
+    action: Tensor
+    ret: Tensor
+    discount: Tensor
+    next_state: Tensor
+    next_base: Tensor
+    is_human: Tensor
+    weight: Tensor
+    to_go: Tensor
 
 
 class EpisodeBuffer:
     """Episodes in memory, low-dimensional; `add` is the only way in.
 
-    An episode of T transitions has T + 1 rows, the last its final observation:
-
-        state: (N, S) features, base action and one-hot chunk phase: Markov with a chunked base.
-        base: (N, A) what the frozen base would do.
-        action: (N, A) what was executed; zero in final rows.
-        is_human: (N,) whether a person commanded the step.
+    Args:
+        states: what of an episode the networks see.
+        label: gives the rewards (T,) of an episode.
+        gamma: discount a step, of the returns to go.
     """
 
-    def __init__(self, base: BasePolicy, rewards: RewardConfig) -> None:
-        self._base, self._rewards = base, rewards
+    def __init__(self, states: States, label: Labeller, gamma: float) -> None:
+        self.states, self._label, self._gamma = states, label, gamma
         self._rows = EpisodeRows()
-        self._human = np.empty(0, np.int64)
-        self.episodes = 0
+        self._pools = {name: np.empty(0, np.int64) for name in POOLS}
+        self._joined: dict[str, NDArray[np.int64]] = {}
+        self.episodes = dict.fromkeys((DEMO, ONLINE), 0)
+        self.standardiser = Standardiser.nothing(states.size)
 
-    def add(self, episode: Episode) -> None:
-        """Append an episode; base actions that the log lacks (demonstrations) come from the frozen base."""
-        self.episodes += 1
+    def add(self, episode: Episode, origin: str) -> None:
+        """Append an episode of `origin`, DEMO or ONLINE.
+
+        Raises:
+            StoreError: a number in it is not finite.
+        """
+        self.episodes[origin] += 1
         length = episode.transitions
         if length < 1:
             return
-        columns = columns_of(episode, self._base)
-        reward = label(episode, self._rewards)[:length]
+        columns = self.states.columns(episode)
+        reward = self._label(episode)[:length]
+        if not np.all(np.isfinite(reward)):
+            raise StoreError(
+                f"Episode {episode.index} cannot be learnt from: its reward is not finite at step "
+                f"{int(np.argwhere(~np.isfinite(reward))[0][0])}; record rewards, or set rewards.environment=0."
+            )
+        columns["to_go"] = np.append(returns_to_go(reward, self._gamma), np.float32(0.0))
         start = self._rows.add(columns, reward, continues=not episode.is_terminated)
-        self._human = np.append(self._human, start + np.flatnonzero(columns["is_human"]))
+        rows = np.arange(start, start + length)
+        self._grow(origin, rows)
+        if origin == ONLINE:
+            self._grow("human", rows[columns["is_human"][:length].astype(bool)])
+            if episode.is_success:
+                self._grow("success", rows)
+
+    def _grow(self, pool: str, rows: NDArray[np.int64]) -> None:
+        if len(rows):
+            self._pools[pool] = np.append(self._pools[pool], rows)
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column of all rows; StoreError where there is no such column, or no row yet."""
         return self._rows.column(name)
 
-    @property
-    def steps(self) -> NDArray[np.int64]:
-        """Rows that hold a transition."""
-        return self._rows.steps
+    def pool(self, name: str) -> NDArray[np.int64]:
+        """Return the rows of a pool, as they came; "a+b" for two pools one after the other."""
+        if "+" not in name:
+            return self._pools[name]
+        parts = [self._pools[part] for part in name.split("+")]
+        joined = self._joined.get(name)
+        if joined is None or len(joined) != sum(map(len, parts)):  # pools only grow
+            joined = self._joined[name] = np.concatenate(parts)
+        return joined
 
-    @property
-    def human_steps(self) -> NDArray[np.int64]:
-        """Rows that hold a transition which a person commanded."""
-        return self._human
+    def standardise(self) -> None:
+        """Fit the standardiser to all that is here; it is drawn through from now on."""
+        self.standardiser = Standardiser.fit(self.column("state"), self.states.features.raw)
 
-    def windows(self, index: NDArray[np.int64], n: int, gamma: float) -> Batch:
+    def windows(self, index: NDArray[np.int64], n: int, weight: NDArray[np.float32] | None = None) -> Batch:
         """Return the n-step windows that begin at rows `index` (B,), see `EpisodeRows.windows`."""
-        windows = self._rows.windows(index, n, gamma)
+        windows = self._rows.windows(index, n, self._gamma)
         state, base = self.column("state"), self.column("base")
-        return Batch(
-            state[index],
+        columns = (
+            self.standardiser(state[index]),
             base[index],
             self.column("action")[index],
             windows.ret,
             windows.discount,
-            state[windows.after],
+            self.standardiser(state[windows.after]),
             base[windows.after],
             self.column("is_human")[index],
+            np.ones(len(index), np.float32) if weight is None else weight,
+            self.column("to_go")[index],
         )
+        return Batch(*(torch.from_numpy(np.ascontiguousarray(column)) for column in columns))
 
 
-def columns_of(episode: Episode, base: BasePolicy) -> dict[str, NDArray[np.generic]]:
-    """Return the columns of one episode, as `EpisodeBuffer` names them."""
-    length = episode.transitions
-    relabelled, relabelled_phase = base.relabel(episode)
-    stored = np.concatenate([episode.base_action, episode.final_base_action[None]])[: length + 1]
-    absent = np.isnan(stored).any(axis=1)
-    base_action = np.where(absent[:, None], relabelled, stored).astype(np.float32)
-    stored_phase = np.append(episode.chunk_phase, episode.final_chunk_phase)[: length + 1]
-    phase = np.where(absent, relabelled_phase, stored_phase).astype(np.int64)
-    pad = np.zeros((1, episode.action.shape[1]), np.float32)
-    return {
-        "state": state_of(base.features(with_final(episode)), base_action, phase, base.phases),
-        "base": base_action,
-        "action": np.concatenate([episode.action[:length], pad]).astype(np.float32),
-        "is_human": np.append(episode.source[:length] == Source.HUMAN, False),
-    }
-
-
-def state_of(feature: Float, base_action: Float, phase: NDArray[np.int64], phases: int) -> Float:
-    """Return the networks' state (B, D + A + phases): features, base action, one-hot chunk phase."""
-    one_hot = (phase[:, None] == np.arange(phases)).astype(np.float32)
-    return np.concatenate([feature, base_action, one_hot], axis=1)
+def returns_to_go(reward: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
+    """Return (T,): the discounted sum of the rewards (T,) from each step on."""
+    total, found = 0.0, np.empty(len(reward), np.float32)
+    for t in range(len(reward) - 1, -1, -1):
+        total = float(reward[t]) + gamma * total
+        found[t] = total
+    return found
 
 
 @dataclass(frozen=True)
@@ -120,54 +151,95 @@ class SamplerConfig(Settings):
     """Who fills a mini-batch."""
 
     batch: int = setting(256, "samples in a mini-batch", low=2, high=65536)
+    demos: str = setting(
+        "pool",
+        "demonstrations have a share of their own, are part of the online data from the start (RLIF), or are left out",
+        choices=("pool", "preload", "leave_out"),
+    )
     demo_share: float = setting(0.5, "share of demonstrations (RLPD's symmetric sampling)", low=0.0, high=1.0)
+    human_is_demo: bool = setting(
+        False, "a person's steps also count as demonstrations (HIL-SERL's two buffers); human_share is then 0"
+    )
     human_share: float = setting(
         0.25, "share of a person's steps within the online part, once there are any", low=0.0, high=1.0
     )
+    success_share: float = setting(
+        0.0, "share of episodes that succeeded within the online part, once there are any", low=0.0, high=1.0
+    )
     n_step: int = setting(3, "length of the return's window", unit="steps", low=1, high=100)
     gamma: float = setting(0.97, "discount a step", low=0.0, high=0.9999)
+    priority: float = setting(0.0, "exponent of the priorities, alpha; 0 draws uniformly", low=0.0, high=2.0)
+    correction: float = setting(0.4, "exponent of the weights that undo them, beta", low=0.0, high=1.0)
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of each pool, by name."""
+        demo = self.demo_share if self.demos == "pool" else 0.0
+        human = 0.0 if self.human_is_demo else self.human_share
+        success = self.success_share * (1.0 - human)
+        pool = f"{DEMO}+human" if self.human_is_demo else DEMO
+        rest = 1.0 - demo
+        of_online = {self.online: rest * (1.0 - human - success), "human": rest * human, "success": rest * success}
+        return {pool: demo} | of_online
+
+    @property
+    def online(self) -> str:
+        """Return the pool of the online part, which has the shares of a person and of success until they are filled."""
+        return f"{DEMO}+{ONLINE}" if self.demos == "preload" else ONLINE
 
 
 class QuotaSampler:
-    """Draws mini-batches with exact counts per source, the same for the same seed and the same buffers."""
+    """Draws mini-batches with exact counts per pool, the same for the same seed and the same buffer."""
 
-    def __init__(self, demo: EpisodeBuffer, online: EpisodeBuffer, config: SamplerConfig, seed: int) -> None:
-        self.demo, self.online, self.config = demo, online, config
-        self._draws = Draws(seed)
+    def __init__(self, buffer: EpisodeBuffer, config: SamplerConfig, seed: int, device: str = "cpu") -> None:
+        self.buffer, self.config, self.device = buffer, config, torch.device(device)
+        heirs = dict.fromkeys(("human", "success"), config.online)
+        self.pools = Pools(config.shares(), config.priority, config.correction, seed, heirs)
+        self._last: dict[str, Places] = {}
 
-    def quotas(self) -> tuple[int, int, int]:
-        """Return how many of the next batch are demonstration, online at large, and online human steps.
+    def counts(self) -> dict[str, int]:
+        """Return how many windows of each pool the next batch has.
 
         Raises:
             StoreError: no episode with a step was added yet.
         """
-        sizes = (len(self.demo.steps), len(self.online.steps), len(self.online.human_steps))
-        if sizes[0] and not sizes[1]:
-            return self.config.batch, 0, 0
-        demo = self.config.demo_share if sizes[0] else 0.0
-        human = self.config.human_share if sizes[2] else 0.0  # without any, their share is the online part's
-        shares = dict(zip(POOLS, (demo, (1 - demo) * (1 - human), (1 - demo) * human), strict=True))
-        filled = [name for name, size in zip(POOLS, sizes, strict=True) if size]
-        counts = quotas(self.config.batch, shares, filled)
-        return counts.get(POOLS[0], 0), counts.get(POOLS[1], 0), counts.get(POOLS[2], 0)
+        return self.pools.counts(self.config.batch, self._filled())
 
     def draw(self) -> Batch:
-        """Return the next mini-batch (`config.batch` rows): demonstrations first, human steps last.
+        """Return the next mini-batch (`config.batch` rows), pool by pool.
 
         Raises:
             StoreError: no episode with a step was added yet.
         """
-        n, gamma = self.config.n_step, self.config.gamma
-        parts = []
-        pools = (self.demo.steps, self.online.steps, self.online.human_steps)
-        for buffer, pool, count in zip((self.demo, self.online, self.online), pools, self.quotas(), strict=True):
-            if count:
-                parts.append(buffer.windows(pool[self._draws.integers(len(pool), count)], n, gamma))
-        return Batch(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return self._batch(self.pools.draw(self.config.batch, self._filled()))
 
-    def state(self) -> dict[str, Any]:
-        """Return the random state, ready for JSON."""
-        return self._draws.state
+    def draw_demos(self) -> Batch:
+        """Return a mini-batch of demonstrations alone, uniformly."""
+        pool = self.buffer.pool(DEMO)
+        if not len(pool):
+            raise StoreError("Learning from demonstrations needs some: record them with nudge record.")
+        rows = pool[self.pools.draws.integers(len(pool), self.config.batch)]
+        return self._on_device(self.buffer.windows(rows, self.config.n_step))
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self._draws.state = state
+    def prioritise(self, errors: Tensor) -> None:
+        """Set the priorities of the last mini-batch from its errors (B,), where anything is prioritised."""
+        if not self.config.priority:
+            return
+        values, start = errors.cpu().numpy(), 0
+        for name, places in self._last.items():
+            self.pools.prioritise(name, places.place, values[start : start + len(places.place)])
+            start += len(places.place)
+
+    def _batch(self, places: dict[str, Places]) -> Batch:
+        self._last = places
+        rows = np.concatenate([self.buffer.pool(name)[chosen.place] for name, chosen in places.items()])
+        weight = np.concatenate([chosen.weight for chosen in places.values()])
+        return self._on_device(self.buffer.windows(rows, self.config.n_step, weight))
+
+    def _on_device(self, batch: Batch) -> Batch:
+        if self.device.type == "cpu":
+            return batch
+        return Batch(*(column.pin_memory().to(self.device, non_blocking=True) for column in batch))
+
+    def _filled(self) -> dict[str, int]:
+        """Return the sizes of the pools; without online data, what is drawn is demonstrations alone."""
+        return {name: len(self.buffer.pool(name)) for name in self.pools.shares}

@@ -1,247 +1,284 @@
-"""The learner's process: takes episodes from the online store in order, learns, publishes weights."""
+"""Learning episode by episode: what is owed for each, in which stage, and how good it is."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from policies import checkpoint
+from policies.acting import published
+from policies.actor import Actor
 from policies.base import BasePolicy
-from policies.jsonfile import append_json_line, read_json, write_json
-from policies.learner import Learner, LearnerConfig, StoppedError
-from policies.mirror import Mirror, MirrorConfig
+from policies.health import Alarms, dormant_share, ranked
+from policies.learner import Learner, Report
 from policies.ratio import UpdateRatio
-from policies.residual import ResidualConfig, actor_for
-from policies.rewards import RewardConfig
-from policies.sampler import EpisodeBuffer, QuotaSampler, SamplerConfig
-from policies.weights import WeightsDirectory
-from robot.errors import StoreError
-from robot.settings import Settings, setting
-from robot.store import Episode, StoreReader
+from policies.rewards import label
+from policies.sampler import DEMO, ONLINE, Batch, EpisodeBuffer, QuotaSampler
+from policies.schedule import OPEN, START, WARM_UP, Directions, Guide
+from policies.states import States
+from policies.training_config import TrainingConfig
+from robot.errors import NudgeError
+from robot.specs import RobotSpec
+from robot.store import Episode
 
-_POLL_S = 0.01  # an episode lasts seconds; a poll costs a stat of one file
+Stop = Callable[[], bool]
 
-
-@dataclass(frozen=True)
-class TrainingConfig(Settings):
-    """A finetuning run as the learner sees it."""
-
-    total_steps: int = setting(6000, "robot steps after which learning ends", unit="steps", low=1, high=10**9)
-    warmup_steps: int = setting(
-        500, "robot steps in which only the critics learn and the residual stays zero", unit="steps", low=0, high=10**9
-    )
-    updates: int = setting(4, "critic updates per `per_steps` robot steps", low=0, high=1000)
-    per_steps: int = setting(1, "robot steps to which `updates` refers", unit="steps", low=1, high=1000)
-    checkpoint_every: int = setting(5, "episodes between checkpoints", unit="episodes", low=1, high=10**6)
-    seed: int = setting(0, "seed of weights, mini-batches and noise", low=0, high=2**31)
-    residual: ResidualConfig = setting(ResidualConfig, "the residual")
-    learner: LearnerConfig = setting(LearnerConfig, "critics and actor")
-    sampler: SamplerConfig = setting(SamplerConfig, "mini-batches")
-    rewards: RewardConfig = setting(RewardConfig, "reward terms")
-    mirror: MirrorConfig = setting(MirrorConfig, "mirror of the metrics")
+NEVER = -1
+RECENT = 5
+"""Online episodes that the measures are taken on."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far the learner is; a small JSON file beside the checkpoint, replaced atomically."""
+class StoppedError(NudgeError):
+    """Learning was told to stop between two updates; what it knows then is no state to go on from."""
 
-    updates: int
-    robot_steps: int
-    version: int
-    is_finished: bool
 
-    FILE = "progress.json"
-
-    def write(self, directory: Path) -> None:
-        write_json(Path(directory) / self.FILE, dataclasses.asdict(self))
-
-    @staticmethod
-    def read(directory: Path) -> Progress | None:
-        """Return the progress, or None before the learner has written any."""
-        raw = read_json(Path(directory) / Progress.FILE)
-        return None if raw is None else Progress(**raw)
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
 
 
 class Training:
     """Learning episode by episode; the same object serves one process (tests, tuning) and `run_learner`.
 
-        training = Training(base, demonstrations, config)
+        training = Training(spec, base, demonstrations, config)
+        training.prepare()                        # what is learnt from the demonstrations alone
         metrics = training.take(episode)          # exactly the updates owed for its steps
-        weights.publish(training.version, training.actor_tensors(), spec.digest())
+        weights.publish(training.version, *training.published())
 
     After the same episodes in the same order the weights are the same, bit for bit.
+
+    Args:
+        spec: of the robot.
+        base: frozen base policy; None for a learner that refers to none.
+        demonstrations: may be empty.
+        config: see TrainingConfig.
+
+    Raises:
+        ConfigError: the actor refers to a base policy, and there is none.
+        StoreError: an episode cannot be learnt from.
     """
 
-    def __init__(self, base: BasePolicy, demonstrations: Iterable[Episode], config: TrainingConfig) -> None:
-        self.base, self.config = base, config
-        demo, online = (EpisodeBuffer(base, config.rewards) for _ in range(2))
+    def __init__(
+        self, spec: RobotSpec, base: BasePolicy | None, demonstrations: Iterable[Episode], config: TrainingConfig
+    ) -> None:
+        self.spec, self.base, self.config = spec, base, config
+        states = States(spec, base, uses_base=config.actor.needs_base)
+        self._label = partial(label, config=config.rewards)
+        self.buffer = EpisodeBuffer(states, self._label, config.sampler.gamma)
         for episode in demonstrations:
-            demo.add(episode)
-        self.sampler = QuotaSampler(demo, online, config.sampler, config.seed)
-        value_range = config.rewards.bounds(config.sampler.gamma)
-        self.learner = Learner(config.learner, actor_for(base, config.residual), value_range, config.seed)
+            self.buffer.add(episode, DEMO)
+        self.sampler = QuotaSampler(self.buffer, config.sampler, config.seed, config.device)
+        actor = Actor(config.actor, states.size, spec.action_size)
+        self.learner = Learner(config.learner, actor, config.value_range, config.seed, config.device)
         self.ratio = UpdateRatio(config.updates, config.per_steps)
+        self.guide = Guide(config.schedule)
+        self.alarms = Alarms(config.alarms)
         self.robot_steps = 0
+        self.has_begun = False
+        """Whether the updates have begun."""
+        self.opened_at = NEVER
+        """Version from which on the actor moves."""
+        self._held: list[Episode] = []
+        self._recent: deque[Episode] = deque(maxlen=RECENT)
 
     @property
     def version(self) -> int:
         """Number of online episodes taken, which is the version of the weights learnt from them."""
-        return self.sampler.online.episodes
+        return self.buffer.episodes[ONLINE] + len(self._held)
 
     @property
     def is_finished(self) -> bool:
         return self.robot_steps >= self.config.total_steps
 
-    def take(self, episode: Episode, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+    @property
+    def stage(self) -> str:
+        if self.robot_steps < self.config.schedule.start_steps:
+            return START
+        return WARM_UP if self.opened_at == NEVER else OPEN
+
+    def prepare(self, stop: Stop = never) -> None:
+        """Learn from the demonstrations what the schedule asks for before anything else; for a fresh start only.
+
+        Raises:
+            StoppedError, DivergedError: as `take`.
+        """
+        schedule = self.config.schedule
+        if self.buffer.episodes[DEMO]:
+            self.buffer.standardise()
+        self._repeat(schedule.clone_updates, lambda: self.learner.clone_step(self.sampler.draw_demos()), stop)
+        self._repeat(schedule.offline_updates, self._offline, stop)
+
+    def take(self, episode: Episode, stop: Stop = never) -> dict[str, float | str]:
         """Add one online episode and do exactly the updates that its steps oblige; returns metrics.
 
         Raises:
             StoppedError: `stop()` came true among the updates; this object is then of no further use.
+            DivergedError: naming the tensor that is no longer finite.
+            StoreError: the episode cannot be learnt from.
         """
+        lag = self.version - int(episode.weights_version[-1]) if episode.length else 0
         self.replay(episode)
-        owed = self.ratio.owed(self.robot_steps)
-        begun = time.perf_counter()
-        train_actor = self.robot_steps > self.config.warmup_steps
-        metrics = self.learner.update(self.sampler, owed, train_actor=train_actor, stop=stop)
-        self.ratio.done(owed)
-        duration = max(time.perf_counter() - begun, 1e-9)
-        counters = {
+        begun, before = time.perf_counter(), self.learner.updates
+        metrics = self._learn(stop) if self.stage != START else {}
+        self.learner.check()
+        duration, done = max(time.perf_counter() - begun, 1e-9), self.learner.updates - before
+        measures = self.measure()
+        alarm = self.alarms.take(measures)
+        counters: dict[str, float | str] = {
             "updates": self.learner.updates,
             "robot_steps": self.robot_steps,
             "version": self.version,
-            "updates_per_s": owed / duration,
+            "policy_lag": lag,
+            "stage": self.stage,
+            "updates_per_s": done / duration,
+            "owed": self.ratio.owed(self._counted_steps()),
         }
-        return counters | metrics
+        return counters | metrics | measures | ({"alarm": alarm} if alarm else {})
+
+    def _learn(self, stop: Stop) -> dict[str, float]:
+        schedule = self.config.schedule
+        if not self.has_begun:
+            self.has_begun = True
+            if not self.buffer.episodes[DEMO]:
+                self.buffer.standardise()
+            self._repeat(schedule.critic_updates, lambda: self._update(is_open=False), stop)
+        if self.opened_at == NEVER and self._counted_steps() > schedule.warmup_steps:
+            self._open()
+        owed = self.ratio.owed(self._counted_steps())
+        metrics = self._repeat(owed, lambda: self._update(self.opened_at != NEVER), stop)
+        self.ratio.done(owed)
+        if self.opened_at == NEVER and schedule.unlock == "ranked":
+            metrics["ranked"] = self.ranked_held()
+            if metrics["ranked"] >= schedule.rank:
+                self._open()
+        return metrics
+
+    def _counted_steps(self) -> int:
+        return max(0, self.robot_steps - self.config.schedule.start_steps)
+
+    def _update(self, is_open: bool) -> Report:
+        report = self.learner.update(self.sampler.draw(), train_actor=is_open)
+        self.sampler.prioritise(self.learner.sample_errors)
+        return report
+
+    def _offline(self) -> Report:
+        batch = self.sampler.draw_demos()
+        return self.learner.critic_step(batch, is_offline=True) | self.learner.actor_step(batch)
+
+    def _repeat(self, count: int, what: Callable[[], Report], stop: Stop) -> dict[str, float]:
+        """Do something `count` times; returns the means of what it reports."""
+        sums: dict[str, Tensor] = {}
+        counts: dict[str, int] = {}
+        for _ in range(count):
+            if stop():
+                raise StoppedError(
+                    f"Learning was stopped after update {self.learner.updates}; resume from the checkpoint."
+                )
+            for name, value in what().items():
+                sums[name] = sums[name] + value if name in sums else value
+                counts[name] = counts.get(name, 0) + 1
+        return {name: float(total) / counts[name] for name, total in sums.items()}
 
     def replay(self, episode: Episode) -> None:
         """Add an episode whose updates were done before (resume)."""
-        self.sampler.online.add(episode)
+        is_held = self.config.schedule.unlock == "ranked" and not self._is_open_before(self.version)
+        if is_held and self.version % self.config.schedule.hold_out == self.config.schedule.hold_out - 1:
+            self._held.append(episode)
+        else:
+            self.buffer.add(episode, ONLINE)
         self.robot_steps += episode.length
+        self.guide.take(episode.is_success)
+        self._recent.append(episode)
+        if self.version == self.opened_at:
+            self._release()
 
-    def actor_tensors(self) -> dict[str, torch.Tensor]:
-        """Return by name the parameters that are published: the actor's Polyak average.
+    def _is_open_before(self, version: int) -> bool:
+        return self.opened_at != NEVER and version >= self.opened_at
 
-        It is the target actor of TD3, averaged over about 1 / tau = 200 actor updates. The average wanders less from
-        version to version than the actor itself (docs/decisions/0005).
-        """
-        return self.learner.actor.network.views(self.learner.actor_target.detach())
+    def _open(self) -> None:
+        self.opened_at = self.version
+        self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for episode in held:
+            self.buffer.add(episode, ONLINE)
+
+    def ranked_held(self) -> float:
+        """Return how well the critics rank the held-out episodes (`health.ranked`); 0 where that says nothing."""
+        aside = self._aside(self._held)
+        if not len(aside.pool(ONLINE)):
+            return 0.0
+        share = ranked(*self._values(aside))
+        return 0.0 if math.isnan(share) else share
+
+    def measure(self) -> dict[str, float]:
+        """Return what `Alarms` judges, on the last online episodes; nothing before the updates begin."""
+        aside = self._aside(self._recent)
+        rows = aside.pool(ONLINE)
+        if not self.has_begun or not len(rows):
+            return {}
+        batch = aside.windows(rows, 1)
+        learner, actor = self.learner, self.learner.actor
+        batch = Batch(*(column.to(learner.device) for column in batch))
+        found: dict[str, Tensor] = {}
+        with torch.no_grad():
+            views = actor.network.views(learner.target_flat["actor"])
+            found["dormant"] = dormant_share(actor.network, views, batch.state)
+            u = actor.mode(views, batch.state)
+            grip = torch.zeros_like(batch.ret) if actor.has_gripper else None
+            found["residual"] = (u / actor.bound).abs().mean()
+            found["saturated"] = (actor.wanted(batch.base, u, grip).abs() > 1.0).float().mean()
+            if actor.config.gate != "none":
+                critics = learner.critic.views(learner.target_flat["critic"])
+                a = actor.compose(batch.base, u, grip)
+                found["gate_open"] = learner.critics.gate(critics, batch.state, batch.base, a).float().mean()
+        low, high = self.config.value_range
+        ended = [episode for episode in self._recent if episode.is_terminated]
+        if ended and math.isfinite(high - low):
+            value, to_go = self._values(self._aside(ended))
+            found["error"] = torch.tensor(abs(float((value - to_go).mean())) / (high - low))
+        measures = {name: float(value) for name, value in found.items()}
+        return measures if actor.is_residual else {k: v for k, v in measures.items() if k != "residual"}
+
+    def _aside(self, episodes: Iterable[Episode]) -> EpisodeBuffer:
+        """Return a buffer of a few episodes, to look at them and not to learn from."""
+        aside = EpisodeBuffer(self.buffer.states, self._label, self.config.sampler.gamma)
+        for episode in episodes:
+            aside.add(episode, ONLINE)
+        aside.standardiser = self.buffer.standardiser
+        return aside
+
+    def _values(self, aside: EpisodeBuffer) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the critics' mean values (N,) of all steps, by the target networks, and their returns to go (N,)."""
+        batch = aside.windows(aside.pool(ONLINE), 1)
+        learner = self.learner
+        on_device = Batch(*(column.to(learner.device) for column in batch))
+        with torch.no_grad():
+            views = learner.critic.views(learner.target_flat["critic"])
+            value = learner.value(views, on_device, on_device.action)
+        return value.cpu().numpy(), batch.to_go.numpy()
+
+    def published(self) -> dict[str, Tensor]:
+        """Return the tensors that an acting policy takes, see `policies.acting.published`."""
+        return published(self.learner, self.buffer.standardiser)
+
+    def directions(self) -> Directions:
+        """Return what goes with them."""
+        return Directions(self.stage, self.guide.steps, self.alarms.sentence)
 
     def config_json(self) -> str:
         """Return the parts of the config that decide what is learnt; the end of the run may be moved."""
         raw = dataclasses.asdict(self.config)
-        for free in ("total_steps", "checkpoint_every", "mirror"):
+        for free in ("total_steps", "checkpoint_every", "mirror", "threads"):
             del raw[free]
         return json.dumps(raw, sort_keys=True)
-
-
-def run_learner(
-    demos_path: Path,
-    online_path: Path,
-    base_dir: Path,
-    weights_dir: Path,
-    checkpoint_dir: Path,
-    metrics_path: Path,
-    config: TrainingConfig,
-    stop: Callable[[], bool],
-    resume: bool,
-) -> Progress:
-    """Learn until `config.total_steps` robot steps are in the online store and learnt from, or `stop()`.
-
-        version 0 (zero residual), or the checkpoint's version, is published at the start;
-        episode j committed -> the updates owed for it, from episodes <= j only -> version j + 1 is published
-
-    So an actor that waits for version j before it plays episode j gets a session that repeats exactly.
-    A checkpoint is written every few episodes and at the end; with `resume` the run goes on from there and
-    is the same, bit for bit, as if it had never stopped.
-
-    Raises:
-        StoreError, SpecError, ConfigError: as `StoreReader.open`, `BasePolicy.load` and `checkpoint.restore` say.
-        DivergedError: the weights became NaN.
-    """
-    torch.set_num_threads(1)  # the actor's process needs the other core
-    demos = StoreReader.open(Path(demos_path))
-    base = BasePolicy.load(Path(base_dir), demos.spec)
-    training = Training(base, (demos.episode(i) for i in range(len(demos))), config)
-    weights = WeightsDirectory(Path(weights_dir))
-    digest = demos.spec.digest()
-    taken = checkpoint.restore(Path(checkpoint_dir), training) if resume else 0
-    weights.publish(taken, training.actor_tensors(), digest)
-    mirror = Mirror(config.mirror, Path(checkpoint_dir) / "mirror")
-    log = _Log(Path(metrics_path), mirror)
-    try:
-        online = _wait_for_store(Path(online_path), stop)
-        if online is None:
-            return Progress.read(Path(checkpoint_dir)) or _report(training, Path(checkpoint_dir))
-        _check_length(online, taken)
-        for index in range(taken):
-            training.replay(online.episode(index))
-        progress = _report(training, Path(checkpoint_dir))
-        while not training.is_finished and _wait_for_episode(online, training.version, stop):
-            metrics = training.take(online.episode(training.version), stop)
-            weights.publish(training.version, training.actor_tensors(), digest)
-            log.write(metrics)
-            if training.version % config.checkpoint_every == 0:
-                checkpoint.save(Path(checkpoint_dir), training)
-            progress = _report(training, Path(checkpoint_dir))
-        checkpoint.save(Path(checkpoint_dir), training)
-        return progress
-    except StoppedError:
-        return progress  # between two episodes there was a checkpoint, and the way from it is repeated exactly
-    finally:
-        mirror.close()
-
-
-class _Log:
-    """The metrics file and its mirror; versions that are there already (learnt again after a crash) are skipped."""
-
-    def __init__(self, path: Path, mirror: Mirror) -> None:
-        self._path, self._mirror = path, mirror
-        text = path.read_bytes() if path.exists() else b""
-        whole = text[: text.rfind(b"\n") + 1]
-        if whole != text:
-            path.write_bytes(whole)  # a crash tore the last line; what it told is learnt again
-        lines = whole.splitlines()
-        self._newest = max((int(json.loads(line)["version"]) for line in lines), default=0)
-
-    def write(self, metrics: dict[str, float]) -> None:
-        if metrics["version"] > self._newest:
-            append_json_line(self._path, metrics)
-            self._mirror.log(metrics, step=int(metrics["updates"]))
-
-
-def _report(training: Training, directory: Path) -> Progress:
-    progress = Progress(training.learner.updates, training.robot_steps, training.version, training.is_finished)
-    progress.write(directory)
-    return progress
-
-
-def _wait_for_store(path: Path, stop: Callable[[], bool]) -> StoreReader | None:
-    """Return the online store once the actor has made it, or None when `stop()` came first."""
-    while not path.exists():
-        if stop():
-            return None
-        time.sleep(_POLL_S)
-    return StoreReader.open(path)
-
-
-def _wait_for_episode(store: StoreReader, index: int, stop: Callable[[], bool]) -> bool:
-    """Return True once episode `index` is committed, False when `stop()` came first."""
-    while len(store) <= index and store.refresh() <= index:
-        if stop():
-            return False
-        time.sleep(_POLL_S)
-    return not stop()
-
-
-def _check_length(store: StoreReader, taken: int) -> None:
-    if store.refresh() < taken:
-        raise StoreError(
-            f"The checkpoint has learnt from {taken} online episodes, the store has {len(store)}; "
-            "resume with the store of this run."
-        )

@@ -22,7 +22,7 @@ class WeightsDirectory:
 
         directory.publish(version, tensors, spec.digest())
         directory.wait_for(version, timeout_s=60.0)
-        tensors = directory.load(version, spec.digest(), shapes)
+        tensors, words = directory.load(version, spec.digest(), shapes)
 
     Args:
         path: directory; made at the first `publish`.
@@ -32,10 +32,13 @@ class WeightsDirectory:
     def __init__(self, path: Path, keep: int = 20) -> None:
         self.path, self.keep = Path(path), keep
 
-    def publish(self, version: int, tensors: Mapping[str, Tensor], spec_digest: str) -> Path:
-        """Make `version` visible; versions older than the newest `keep` are removed, version 0 stays."""
+    def publish(
+        self, version: int, tensors: Mapping[str, Tensor], spec_digest: str, words: Mapping[str, str] | None = None
+    ) -> Path:
+        """Make `version` visible, with `words` that go with it; of older ones the newest `keep` and version 0 stay."""
         path = self._file(version)
-        write_tensors(path, dict(tensors), {"spec_digest": spec_digest, "version": str(version)})
+        header = {**(words or {}), "spec_digest": spec_digest, "version": str(version)}
+        write_tensors(path, {name: tensor.cpu() for name, tensor in tensors.items()}, header)
         for old in self.versions()[: -self.keep]:
             if old:
                 self._file(old).unlink(missing_ok=True)
@@ -52,8 +55,10 @@ class WeightsDirectory:
         """Return the newest version, or NO_VERSION (-1) when none was published."""
         return max(self.versions(), default=NO_VERSION)
 
-    def load(self, version: int, spec_digest: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-        """Return the tensors of `version`.
+    def load(
+        self, version: int, spec_digest: str, shapes: Mapping[str, tuple[int, ...]]
+    ) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Return the tensors of `version`, and the words that were published with them.
 
         Raises:
             StoreError: the version is missing or damaged.
@@ -70,10 +75,10 @@ class WeightsDirectory:
         found = {name: tuple(t.shape) for name, t in tensors.items()}
         if found != dict(shapes):
             raise SpecError(
-                f"Weights version {version} in {self.path} have shapes {found}, the residual needs {dict(shapes)}; "
-                "use the residual config of the run."
+                f"Weights version {version} in {self.path} have shapes {found}, this policy needs {dict(shapes)}; "
+                "use the run's own config of actor and learner."
             )
-        return tensors
+        return tensors, header
 
     def wait_for(self, version: int, timeout_s: float, idle: Callable[[float], None] = time.sleep) -> None:
         """Return once `version` or a later one is on disk; raise RobotError after `timeout_s`.

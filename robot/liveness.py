@@ -75,6 +75,11 @@ class ProcessWatch:
         self._heard = 0.0
         self._content: dict[str, int] = {}
 
+    @property
+    def pid(self) -> int:
+        """The process that the file named when it was last read; 0 before."""
+        return self._content.get("pid", 0)
+
     def problem(self) -> str:
         """Return in a sentence why the process cannot be relied on; "" while it is alive, at work, or has finished."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -29,11 +30,17 @@ STOPS_IN_A_ROW = 5
 """So many episodes stopped one after the other are no accident."""
 
 
+WELL_S = 0.5
+"""A learner that had gone is back once it has been well for so long: while a process dies it looks alive."""
+
+
 class Actor:
     """Plays episodes of a phase until there are enough of them, or (finetuning) enough steps.
 
     In real time finetuning needs a learner that is alive: it is looked for at every tick, and without it the arm holds
-    at once. An episode that something stopped is committed as aborted, and played again where its seed counts.
+    at once, until there is one again.
+
+    An episode that something stopped is committed as aborted, and played again where its seed counts.
     """
 
     def __init__(self, run: Run, phase: Phase, is_realtime: bool) -> None:
@@ -99,23 +106,33 @@ class Actor:
         stop = self._robot.stop
         event, mode = (stop.event, stop.mode) if stop is not None else ("", "")
         self._run.log_stop(self._phase.name, summary.cause, event, mode, index, summary.steps)
-        self._require_learner()
+        self._wait_for_learner()
         if stops >= STOPS_IN_A_ROW:
             raise RobotError(f"{stops} episodes in a row were stopped, the last one because: {summary.cause}")
         return stops
 
     def _wait_for_learner(self) -> None:
+        """Hold until the learner is at work: the session starts one again that died.
+
+        Raises:
+            RobotError: it was away for longer than `session.learner_timeout_s`.
+        """
         deadline = time.monotonic() + self._config.session.learner_timeout_s
-        while self._learner is not None and not self._run.learner_file.exists() and time.monotonic() < deadline:
+        well_since = time.monotonic() - WELL_S
+        while self._learner is not None and time.monotonic() < deadline:
+            if self._learner.problem():
+                well_since = math.inf
+            elif (well_since := min(well_since, time.monotonic())) <= time.monotonic() - WELL_S:
+                break
             self._robot.idle(0.1)
         self._require_learner()
 
     def _idle_for_learner(self, duration_s: float) -> None:
-        """Let the node's callbacks run while the learner computes; a learner that is gone ends the wait.
+        """Let the node's callbacks run while the learner computes; one that is gone is waited for.
 
         Never shorter than a twentieth of a second: each time costs a look at the learner's process.
         """
-        self._require_learner()
+        self._wait_for_learner()
         self._robot.idle(max(duration_s, 0.05))
 
     def _require_learner(self) -> None:

@@ -77,6 +77,18 @@ def flat_values(config: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested dicts of values by dotted key; inverse of `flat_values`."""
+    whole: dict[str, Any] = {}
+    for key, value in flat.items():
+        *sections, name = key.split(".")
+        at = whole
+        for section in sections:
+            at = at.setdefault(section, {})
+        at[name] = value
+    return whole
+
+
 def digest(config: Any) -> str:
     """Return 16 hex digits that differ whenever any value differs."""
     text = json.dumps(to_mapping(config), sort_keys=True)
@@ -139,10 +151,7 @@ def _flatten_one(kind: type[Any], key: str, value: Any, place: str) -> dict[str,
         if not is_section(at) or part not in hints(at):
             raise ConfigError(f"{place}: {key!r} is no known setting.{_near(kind, key)}")
         at = hints(at)[part]
-    nested: Any = value
-    for part in reversed(key.split(".")):
-        nested = {part: nested}
-    return flatten(kind, nested, place)
+    return flatten(kind, nested({key: value}), place)
 
 
 def _near(kind: type[Any], name: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from robot.errors import ConfigError
+from sessions.config import load
 from sessions.evaluate import clear_old, evaluate
 from sessions.finetune import finetune
 from sessions.pretrain import pretrain
@@ -26,11 +26,9 @@ def quick(config: RunConfig) -> RunConfig:
 
     Every phase, in about three minutes on two cores; too few episodes for a verdict.
     """
-    return dataclasses.replace(
-        config,
-        session=dataclasses.replace(config.session, demonstrations=10, evaluation_episodes=10),
-        training=dataclasses.replace(config.training, total_steps=800, warmup_steps=150),
-    )
+    sizes = ("session.demonstrations=10", "session.evaluation_episodes=10")
+    learning = ("training.total_steps=800", "training.schedule.warmup_steps=150")
+    return load(RunConfig, overrides=(*sizes, *learning), base=config)
 
 
 def phases(this: Run, session: Session) -> dict[str, Callable[[], dict[str, Any]]]:

@@ -92,14 +92,9 @@ def robot(config: RobotConfig) -> RobotPort:
     return GymnasiumRobot(env, config.env, bench.name_of(config.env.gym_id), supervisor)
 
 
-def fitted(config: RunConfig) -> RunConfig:
-    """Return `config` with as many bounds of the residual as the environment has action axes.
-
-    Only where all bounds are equal: then nobody has given each axis its own.
-    """
-    bound = config.training.residual.bound
-    size = spec(config.env).action_size if config.env.gym_id else len(bound)
-    if len(bound) == size or len(set(bound)) != 1:
+def paid(config: RunConfig) -> RunConfig:
+    """Return `config` with the reward of its environment, where nobody is known to tell success from failure there."""
+    if not config.env.gym_id or has_expert(config.env):
         return config
-    residual = dataclasses.replace(config.training.residual, bound=bound[:1] * size)
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, residual=residual))
+    rewards = dataclasses.replace(config.training.rewards, environment=1.0, success=0.0, intervention=0.0)
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, rewards=rewards))

@@ -9,7 +9,8 @@ from typing import Any
 from robot.errors import ConfigError
 from robot.store import StoreReader
 from robot.types import Source
-from sessions.build import base_policy, robot_spec, sound_store
+from sessions.build import robot_spec, sound_store
+from sessions.learning import base_or_none
 from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
@@ -25,11 +26,11 @@ def finetune(this: Run, session: Plays) -> dict[str, Any]:
     robot_steps = sum(episode.length for episode in episodes)
     return {
         "phase": "finetune",
-        "what": f"residual finetuned over {len(episodes)} episodes",
+        "what": f"finetuned over {len(episodes)} episodes",
         "seed": this.config.task.seed,
         "episodes": len(episodes),
         "robot_steps": robot_steps,
-        "updates": this.lines("learner")[-1]["updates"],
+        **pace(this),
         "interventions": sum(episode.interventions for episode in episodes),
         "human_share": sum(int((e.source == Source.HUMAN).sum()) for e in episodes) / max(1, robot_steps),
         "wall_s": time.monotonic() - started,
@@ -37,10 +38,29 @@ def finetune(this: Run, session: Plays) -> dict[str, Any]:
     }
 
 
+def pace(this: Run) -> dict[str, Any]:
+    """Return how many updates were done, and how far the learner was behind the robot at worst.
+
+    The ratio of updates to steps is held whatever the learner's speed: one that is too slow is late, and this says so.
+    """
+    lines = this.lines("learner")
+    worst = max((int(line.get("behind", 0)) for line in lines), default=0)
+    found: dict[str, Any] = {"updates": lines[-1]["updates"] if lines else 0, "episodes_behind": worst}
+    if worst > this.config.session.version_lag:
+        rates = sorted(line["updates_per_s"] for line in lines if line["updates_per_s"] > 0.0)
+        found["warning"] = (
+            f"The learner was up to {worst} episodes behind the robot, at {rates[len(rates) // 2]:.0f} updates a "
+            "second: no update was left out, but the robot acted on old weights. Ask for fewer with training.updates, "
+            "or give it more cores or a GPU (training.threads, training.device)."
+        )
+    return found
+
+
 def check_ready(this: Run, is_resume: bool) -> None:
     """Refuse to finetune without demonstrations and base, or over an earlier session that is not resumed.
 
-    In a gymnasium environment both may be missing: then all is learnt from the environment's reward.
+    In a gymnasium environment demonstrations may be missing: then all is learnt from its reward. A base policy is
+    needed where the method refers to one.
 
     Raises:
         StoreError, ConfigError: one sentence about what is missing or in the way.
@@ -48,8 +68,7 @@ def check_ready(this: Run, is_resume: bool) -> None:
     is_from_nothing = bool(this.config.env.gym_id)
     if not is_from_nothing or this.store("demos").exists():
         sound_store(this.store("demos"), robot_spec(this.config))
-    if not is_from_nothing or (this.path / "base").exists():
-        base_policy(this.config, this.path)
+    base_or_none(this.config, this.path)
     online = this.store("online")
     if online.exists() and not is_resume:
         raise ConfigError(

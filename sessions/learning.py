@@ -6,21 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robot.errors import ConfigError
 from sessions.build import base_policy, robot_spec
 
 if TYPE_CHECKING:  # torch is loaded only by the processes that need it
     from policies.base import BasePolicy
-    from policies.training import Progress
+    from policies.process import Progress
     from policies.weights import WeightsDirectory
     from robot.interfaces import Policy
-    from sessions.robot_config import RobotConfig
     from sessions.run_config import RunConfig
 
 
-def base_or_none(config: RobotConfig, run: Path) -> BasePolicy | None:
-    """Return the run's base policy; None where a gymnasium run has none, so that all is learnt from its reward."""
-    is_optional = bool(config.env.gym_id) and not (run / "base").is_dir()
+def base_or_none(config: RunConfig, run: Path) -> BasePolicy | None:
+    """Return the run's base policy; None where there is none and the method refers to none."""
+    is_optional = not config.training.needs_base and not (run / "base").is_dir()
     return None if is_optional else base_policy(config, run)
 
 
@@ -35,10 +33,10 @@ def policy(config: RunConfig, run: Path, kind: str) -> Policy:
 
 def learnt_policy(config: RunConfig, run: Path, is_final: bool) -> Policy:
     """Return the policy that finetuning improves; the final one is deterministic and has the newest weights."""
-    from policies.residual import ResidualPolicy
+    from policies.acting import LearntPolicy
 
-    base, published = _needed(base_or_none(config, run)), weights(run)
-    learnt = ResidualPolicy(base, config.training.residual, published, deterministic=is_final)
+    base, published = base_or_none(config, run), weights(run)
+    learnt = LearntPolicy(robot_spec(config), base, config.training, published, deterministic=is_final)
     if is_final:
         learnt.load_weights(published.latest())
     return learnt
@@ -53,41 +51,23 @@ def weights(run: Path) -> WeightsDirectory:
 
 def load_weights(policy: Policy, version: int) -> None:
     """Let a policy that learns act by the weights published as `version`; others stay as they are."""
-    from policies.residual import ResidualPolicy
+    from policies.acting import LearntPolicy
 
-    if isinstance(policy, ResidualPolicy):
+    if isinstance(policy, LearntPolicy):
         policy.load_weights(version)
 
 
 def learn(config: RunConfig, run: Path, stop: Callable[[], bool]) -> Progress:
     """Learn from the run's stores until its steps are reached, or `stop()`; goes on from a checkpoint."""
-    from policies.checkpoint import FILE
-    from policies.training import run_learner
+    from policies.process import Paths, run_learner
 
-    _needed(base_or_none(config, run))
-    checkpoint = run / "learner"
-    return run_learner(
-        run / "demos.zarr",
-        run / "online.zarr",
-        run / "base",
-        run / "weights",
-        checkpoint,
-        run / "metrics" / "learner.jsonl",
-        config.training,
-        stop,
-        resume=(checkpoint / FILE).exists(),
+    base_or_none(config, run)
+    paths = Paths(
+        demos=run / "demos.zarr",
+        online=run / "online.zarr",
+        base=run / "base",
+        weights=run / "weights",
+        checkpoint=run / "learner",
+        metrics=run / "metrics" / "learner.jsonl",
     )
-
-
-def _needed(base: BasePolicy | None) -> BasePolicy:
-    """Return `base`.
-
-    Raises:
-        ConfigError: there is none, and today's learner is a residual, which corrects one.
-    """
-    if base is None:
-        raise ConfigError(
-            "Learning without a base policy is not there yet: the learner corrects one. Record demonstrations and "
-            "pretrain first, in an environment that has an expert (env.expert)."
-        )
-    return base
+    return run_learner(robot_spec(config), paths, config.training, stop)

@@ -10,11 +10,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from policies.presets import preset
 from robot.errors import ConfigError
 from robot.filelock import FileLock
-from sessions.config import flat_values, load
+from sessions.config import flat_values, from_mapping, load, nested
 from sessions.config_yaml import to_yaml
-from sessions.environments import fitted
+from sessions.environments import paid
 from sessions.robot_config import RobotConfig
 from sessions.run_config import RunConfig
 
@@ -201,14 +202,13 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         if not saved.read_text().strip():
             raise ConfigError(f"{saved} is empty; put the run's config back, or name another --run.")
         base = load(RunConfig, saved)
-    config = load(RunConfig, arguments.config, arguments.overrides, base=base)
+    begun = _begun(arguments, env, base)
+    config = load(RunConfig, arguments.config, arguments.overrides, base=begun)
     if arguments.seed is not None:
         config = dataclasses.replace(config, task=dataclasses.replace(config.task, seed=arguments.seed))
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=config.task.seed))
-    if env is not None:
-        config = dataclasses.replace(config, env=dataclasses.replace(config.env, id=env))
-    if config.env.is_local:
-        config = _in_process(config, verb)
+    if config.env.is_local and (verb in OVER_ROS or (verb == "replay" and config.env.gym_id)):
+        raise ConfigError(f"nudge {verb} is for the robot over ROS 2; this run takes place in {config.env.id}.")
     if verb in SIMULATES or not (getattr(arguments, "realtime", True) or getattr(arguments, "direct", False)):
         config.check_lockstep()
     try:
@@ -226,15 +226,16 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     return run
 
 
-def _in_process(config: RunConfig, verb: str) -> RunConfig:
-    """Return the config of a run in this process, fitted to its environment, which is made once to ask it.
-
-    Raises:
-        ConfigError: the environment is not to be had, or the verb has no use for one.
-    """
-    if verb in OVER_ROS or (verb == "replay" and config.env.gym_id):
-        raise ConfigError(f"nudge {verb} is for the robot over ROS 2; this run takes place in {config.env.id}.")
-    return fitted(config)
+def _begun(arguments: Namespace, env: str | None, base: RunConfig | None) -> RunConfig:
+    """Return what files and overrides are laid over: the run's own config, with `--env` and `--preset` in it."""
+    config = RunConfig() if base is None else base
+    if env is not None:
+        config = dataclasses.replace(config, env=dataclasses.replace(config.env, id=env))
+    if getattr(arguments, "preset", None) is not None:
+        config = from_mapping(RunConfig, nested(preset(arguments.preset).values), "--preset", base=config)
+    elif env is None:
+        return config
+    return paid(config)
 
 
 def _replace(path: Path, text: str) -> None:

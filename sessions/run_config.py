@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from policies.bc import BCConfig
-from policies.training import TrainingConfig
+from policies.training_config import TrainingConfig
 from robot.settings import Settings, setting
 from sessions.robot_config import RobotConfig
 

@@ -17,6 +17,8 @@ from sessions import build
 from sessions.checks import collisions, strays
 from sessions.config import digest
 from sessions.domain import Domain
+from sessions.learner_keeper import LearnerKeeper
+from sessions.learning import weights
 from sessions.processes import Child, Processes, how_it_ended
 from sessions.progress import Progress
 from sessions.run import Run
@@ -95,17 +97,20 @@ class Session:
             RobotError: a process died; the sentence says which, why, and what is kept.
         """
         path = str(self._run.path.resolve())
-        learner = None
-        if phase == "finetune":
-            self._run.learner_file.unlink(missing_ok=True)  # an earlier learner's
-            learner = self._start("learner", "sessions.learner", "--run", path)
+        keeper = self._keeper(path) if phase == "finetune" else None
         actor = self._start("actor", "sessions.actor", phase, "--run", path, "--episodes", str(episodes))
         # when this fails the session ends, and with it every process at once: no stop here, it would add its grace
-        self._follow(actor, learner, phase, total_steps or episodes, is_steps=total_steps > 0)
-        if learner is not None:
-            self._wait(learner, "the learner finishes its updates")
-        self._children.stop(actor, *([learner] if learner is not None else []))
+        self._follow(actor, keeper, phase, total_steps or episodes, is_steps=total_steps > 0)
+        if keeper is not None:
+            self._wait(keeper)
+        self._children.stop(actor, *([keeper.child] if keeper is not None else []))
         return self.lines(phase)
+
+    def _keeper(self, path: str) -> LearnerKeeper:
+        def start() -> Child:
+            return self._start("learner", "sessions.learner", "--run", path)
+
+        return LearnerKeeper(self._run, start, self._children.stop, weights(self._run.path).latest)
 
     def lines(self, phase: str) -> list[dict[str, Any]]:
         """Return the lines of the phase's episodes, the newest of each index."""
@@ -114,7 +119,7 @@ class Session:
     def _start(self, name: str, module: str, *arguments: str) -> Child:
         return self._children.start(name, module, *arguments, *(["--realtime"] if self._is_realtime else []))
 
-    def _follow(self, actor: Child, learner: Child | None, phase: str, total: int, is_steps: bool) -> None:
+    def _follow(self, actor: Child, keeper: LearnerKeeper | None, phase: str, total: int, is_steps: bool) -> None:
         tail = self._run.tail("episodes")
         before = {line["index"]: line for line in tail.new() if line["phase"] == phase}
         recent = [before[index] for index in sorted(before)]
@@ -122,20 +127,21 @@ class Session:
             progress.advance(sum(line["steps"] for line in recent) if is_steps else len(recent))
             while actor.process.poll() is None:
                 time.sleep(POLL_S)
-                self._check(actor, learner, phase)
+                self._check(actor, keeper, phase)
                 for line in (line for line in tail.new() if line["phase"] == phase):
                     recent = [*recent, line][-RECENT:]
                     progress.advance(line["steps"] if is_steps else 1, note(recent))
         if actor.process.returncode != 0:
             raise RobotError(note_end(self._run, actor, phase, self._kept(phase)))
 
-    def _check(self, actor: Child, learner: Child | None, phase: str) -> None:
-        if learner is not None and self._is_realtime and learner.process.poll():
-            self._let_go(actor)
-        ended = [actor] if learner is None or learner.process.poll() != 0 else [actor, learner]
+    def _check(self, actor: Child, keeper: LearnerKeeper | None, phase: str) -> None:
         try:
-            self._children.check(*ended)
+            if keeper is not None:
+                keeper.look()
+            self._children.check(actor, *([keeper.child] if keeper is not None else []))
         except RobotError as error:
+            if keeper is not None and self._is_realtime:
+                self._let_go(actor)
             sentence = f"{error} {self._kept(phase)}"
             _note_stop(self._run, phase, sentence)
             raise RobotError(sentence) from error
@@ -145,14 +151,21 @@ class Session:
         with contextlib.suppress(subprocess.TimeoutExpired):
             actor.process.wait(LAST_COMMIT_S)
 
-    def _wait(self, child: Child, what: str) -> None:
-        deadline = time.monotonic() + self._run.config.session.learner_timeout_s
-        while child.process.poll() is None:
-            if time.monotonic() > deadline:
-                raise RobotError(f"Waited too long until {what}; see {child.log}.")
-            time.sleep(POLL_S)
-        if child.process.returncode != 0:
-            raise RobotError(f"{child.name} {how_it_ended(child.process.returncode)}: {child.last_words()}")
+    def _wait(self, keeper: LearnerKeeper) -> None:
+        """Wait until the learner has done its last updates, as long as it gets on with them.
+
+        Raises:
+            RobotError: it died too often.
+        """
+        tail = self._run.tail("learner")
+        with Progress("last updates", total=self._run.config.training.total_steps) as progress:
+            learnt = 0
+            while keeper.child.process.poll() != 0:
+                keeper.look()
+                time.sleep(POLL_S)
+                for line in tail.new():
+                    progress.advance(line["robot_steps"] - learnt)
+                    learnt = line["robot_steps"]
 
     def _kept(self, phase: str) -> str:
         verb = self.go_on or {"record": "record", "finetune": "finetune --resume"}.get(

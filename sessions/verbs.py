@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from policies.presets import PRESETS
 from sessions.store_verbs import STORE_VERBS
 from sessions.verb import Group, Verb
 
@@ -41,6 +42,11 @@ def _env(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", metavar="ENV", help=about)
 
 
+def _preset(parser: argparse.ArgumentParser) -> None:
+    about = "a named method, as long as nothing is learnt: " + ", ".join(PRESETS)
+    parser.add_argument("--preset", metavar="NAME", help=about)
+
+
 def _episodes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=_count, metavar="N", help="how many episodes (default: the config's)")
 
@@ -65,6 +71,7 @@ def _up(parser: argparse.ArgumentParser) -> None:
 def _record(parser: argparse.ArgumentParser) -> None:
     _run_directory(parser)
     _env(parser)
+    _preset(parser)
     _realtime(parser)
     _episodes(parser)
 
@@ -76,6 +83,7 @@ def _pretrain(parser: argparse.ArgumentParser) -> None:
 
 def _finetune(parser: argparse.ArgumentParser) -> None:
     _pretrain(parser)
+    _preset(parser)
     _realtime(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the last acknowledged step in --run DIR")
 
@@ -141,11 +149,12 @@ VERBS: dict[str, Verb | Group] = {
     "finetune": Verb(
         "sessions.finetune",
         "a finetuning session on the robot: actor, learner and a person who intervenes",
-        "Learns a residual on top of DIR/base; every acknowledged step is in DIR/online.zarr.",
+        "Learns on top of DIR/base, a residual unless --preset says otherwise. Every acknowledged step\n"
+        "is in DIR/online.zarr.",
         (
             "nudge finetune --run runs/peg",
             "nudge finetune --run runs/peg --resume",
-            "nudge finetune --env gym:Pendulum-v1 --run runs/pendulum",
+            "nudge finetune --env gym:Pendulum-v1 --preset sac --run runs/pendulum",
         ),
         _finetune,
         go_on="nudge finetune --resume --run {run}",

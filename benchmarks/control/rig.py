@@ -22,7 +22,7 @@ from sessions.run import Run
 from sessions.run_config import RunConfig
 
 LOOP = ("arm.control_step_s=0.001", "arm.is_kept_awake=true", "sim.physics_step_s=0.001", "cameras.names=[]")
-ENDLESS = ("bc.updates=60", "training.updates=1000", "training.total_steps=1000000", "training.warmup_steps=0")
+ENDLESS = ("bc.updates=60", "training.updates=1000", "training.total_steps=1000000", "training.schedule.warmup_steps=0")
 """A learner with these owes a thousand updates for each step: it computes for longer than a benchmark lasts."""
 IDLE_SHARE = 0.05
 """A machine with less idle time than this is saturated, whoever else is at work on it."""

@@ -13,9 +13,9 @@ from robot.errors import ConfigError
 from robot.settings import Settings, setting
 from robot.store.frames import Frames, Images
 from robot.store.memory import Labeller, Memory, empty_images
-from robot.store.quota import Draws, quotas
+from robot.store.pools import Places, Pools
+from robot.store.quota import Draws
 from robot.store.reader import StoreReader
-from robot.store.sumtree import SumTree
 from robot.types import Observation
 
 STEP_COLUMNS = ("action", "base_action", "chunk_phase", "source")
@@ -91,11 +91,7 @@ class Replay:
         self.config = config or ReplayConfig()
         self._frames = Frames(round(self.config.memory_gb * 1e9))
         self.memories = {name: Memory(reader, label, self._frames) for name, reader in readers.items()}
-        self._shares = dict(shares)
-        self._trees = {name: SumTree() for name in shares}
-        self._ranked = dict.fromkeys(shares, 0)
-        self._highest = 1.0
-        self.draws = Draws(seed)
+        self._pools = Pools(shares, self.config.priority, self.config.correction, seed)
         for name in shares:
             self._pool(name)
 
@@ -108,10 +104,17 @@ class Replay:
         for memory in self.memories.values():
             memory.relabel(label)
 
+    @property
+    def draws(self) -> Draws:
+        """The random numbers that the next batches follow from."""
+        return self._pools.draws
+
     def counts(self) -> dict[str, int]:
         """Return how many windows of each pool the next batch has."""
-        filled = [name for name in self._shares if len(self._pool(name))]
-        return quotas(self.config.batch, self._shares, filled)
+        return self._pools.counts(self.config.batch, self._filled())
+
+    def _filled(self) -> dict[str, int]:
+        return {name: len(self._pool(name)) for name in self._pools.shares}
 
     def draw(self) -> Sample:
         """Return the next mini-batch.
@@ -119,16 +122,15 @@ class Replay:
         Raises:
             StoreError: there is no transition yet.
         """
-        names, start, parts = list(self._shares), 0, []
+        names, start, parts = list(self._pools.shares), 0, []
         # images are most of the bytes: every part puts its own where they stay
         spec = next(memory.spec for memory in self.memories.values())
         now, after = (empty_images(spec, self.config.batch) for _ in range(2))
-        for name, count in self.counts().items():
-            if count:
-                place = slice(start, start + count)
-                images = [{key: values[place] for key, values in room.items()} for room in (now, after)]
-                parts.append(self._part(name, names.index(name), count, *images))
-                start += count
+        for name, places in self._pools.draw(self.config.batch, self._filled()).items():
+            part = slice(start, start + len(places.place))
+            images = [{key: values[part] for key, values in room.items()} for room in (now, after)]
+            parts.append(self._part(name, names.index(name), places, *images))
+            start = part.stop
         joined = {name: _joined([getattr(part, name) for part in parts], now) for name in Sample._fields}
         joined["observation"] |= now
         joined["next_observation"] |= after
@@ -142,11 +144,9 @@ class Replay:
         """
         if not self.config.priority:
             raise ConfigError("replay.priority is 0: there are no priorities to set.")
-        values = (np.abs(np.asarray(errors, np.float64)) + 1e-6) ** self.config.priority
-        for number, name in enumerate(self._shares):
+        for number, name in enumerate(self._pools.shares):
             chosen = sample.pool == number
-            self._trees[name].set(sample.place[chosen], values[chosen])
-        self._highest = max(self._highest, float(values.max(initial=0.0)))
+            self._pools.prioritise(name, sample.place[chosen], np.asarray(errors)[chosen])
 
     def close(self) -> None:
         self._frames.close()
@@ -157,29 +157,11 @@ class Replay:
             raise ConfigError(f"The pool {name!r} is of no store; there are {', '.join(self.memories)}.")
         return self.memories[store].pool(kind)
 
-    def _places(self, name: str, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return places in a pool to draw, and their weights: uniform, or by priority.
-
-        A window that was never drawn has the highest priority that there was. The weights are (N p)^-beta over their
-        largest in the pool's part (Schaul et al. 2016, section 3.4).
-        """
-        size = len(self._pool(name))
-        if not self.config.priority:
-            return self.draws.integers(size, count), np.ones(count, np.float32)
-        tree = self._trees[name]
-        new = np.arange(self._ranked[name], size)
-        tree.set(new, np.full(len(new), self._highest))
-        self._ranked[name] = size
-        places = tree.find(self.draws.uniform(count) * tree.total)
-        weights = (size * tree.weights(places) / tree.total) ** -self.config.correction
-        return places, (weights / weights.max()).astype(np.float32)
-
     def _part(
-        self, name: str, number: int, count: int, now: Mapping[str, Images], after: Mapping[str, Images]
+        self, name: str, number: int, places: Places, now: Mapping[str, Images], after: Mapping[str, Images]
     ) -> Sample:
         memory = self.memories[name.partition(":")[0]]
-        places, weights = self._places(name, count)
-        first = self._pool(name)[places]
+        first = self._pool(name)[places.place]
         rows = memory.rows
         windows = rows.windows(first, self.config.n_step, self.config.gamma)
         at = {column: rows.column(column)[first] for column in (*STEP_COLUMNS, "episode", "step")}
@@ -194,9 +176,9 @@ class Replay:
             next_observation=memory.observation(windows.after, after),
             next_base_action=rows.column("base_action")[windows.after],
             next_chunk_phase=rows.column("chunk_phase")[windows.after],
-            weight=weights,
-            pool=np.full(count, number),
-            place=places,
+            weight=places.weight,
+            pool=np.full(len(first), number),
+            place=places.place,
             episode=at["episode"],
             step=at["step"],
         )

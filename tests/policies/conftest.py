@@ -1,14 +1,20 @@
-"""Episodes and a small robot for the tests of the policies."""
+"""Episodes, a small robot, configs and mini-batches for the tests of the policies."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from policies.base import ActionScaler, BaseConfig, BasePolicy, base_network
+from policies.presets import preset
+from policies.sampler import Batch
+from policies.training import Training
+from policies.training_config import TrainingConfig
 from robot.specs import ArraySpec, RobotSpec
 from robot.store import Episode
 from robot.types import Source
@@ -79,6 +85,64 @@ def make_episode(
         "_start": 0,
     }
     return Episode(**(values | columns))
+
+
+def configured(values: dict[str, Any], start: Any = None) -> Any:
+    """A config (by default `TrainingConfig`) with values laid over it by dotted keys."""
+    config = TrainingConfig() if start is None else start
+    for key, value in values.items():
+        name, _, rest = key.partition(".")
+        laid = configured({rest: value}, getattr(config, name)) if rest else value
+        config = dataclasses.replace(config, **{name: laid})
+    return config
+
+
+SMALL = {"actor.hidden": (8,), "learner.hidden": (8,), "sampler.batch": 16}
+
+
+def small(name: str = "gated", **more: Any) -> TrainingConfig:
+    """A preset with networks and mini-batches that take no time; `more` has two underscores for a dot."""
+    values = {key.removeprefix("training."): value for key, value in preset(name).values.items()} | SMALL
+    values["learner.members"] = min(values["learner.members"], 4)
+    config: TrainingConfig = configured(values | {key.replace("__", "."): value for key, value in more.items()})
+    return config
+
+
+def toy_batch(state_size: int, size: int = 32, seed: int = 0, axes: int = 2, **columns: torch.Tensor) -> Batch:
+    """A mini-batch of random numbers; some windows end in a terminal step, some in a clipped action."""
+    g = torch.Generator().manual_seed(seed)
+
+    def noise(*shape: int) -> torch.Tensor:
+        return 0.5 * torch.randn(*shape, generator=g)
+
+    made = Batch(
+        state=noise(size, state_size),
+        base=noise(size, axes).clamp(-0.9, 0.9),
+        action=noise(size, axes).clamp(-1, 1),
+        ret=noise(size),
+        discount=torch.full((size,), 0.9),
+        next_state=noise(size, state_size),
+        next_base=noise(size, axes).clamp(-0.9, 0.9),
+        is_human=torch.rand(size, generator=g) < 0.5,
+        weight=torch.ones(size),
+        to_go=noise(size),
+    )
+    return made._replace(**columns)
+
+
+def state_of(training: Training) -> dict[str, torch.Tensor]:
+    """Copies of everything that learns: parameters, targets, optimisers."""
+    learner = training.learner
+    found = {name: flat.clone() for name, flat in learner.flat.items()}
+    found |= {f"target.{name}": flat.clone() for name, flat in learner.target_flat.items()}
+    for name, adam in learner.optimisers.items():
+        found |= {f"{name}.{key}": tensor.clone() for key, tensor in adam.state().items()}
+    return found
+
+
+def assert_equal_states(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
 @pytest.fixture

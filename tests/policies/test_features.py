@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from policies.features import Features, turn, yaw
+from policies.features import Features, Standardiser, turn, yaw
 from robot import se3
 from robot.errors import SpecError
 from robot.observe import observation_spec
@@ -73,11 +73,30 @@ def test_batched_yaw_and_turn_agree_with_the_hubs() -> None:
     np.testing.assert_allclose(turn(v, angle), expected, atol=1e-12)
 
 
-def test_keys_without_a_rule_pass_clipped_and_missing_keys_are_named() -> None:
+def test_keys_without_a_rule_pass_as_they_are_and_missing_keys_are_named() -> None:
     spec = RobotSpec("toy", {"state": ArraySpec((2,), "float32")}, ("x",), (0.1,), 0.1)
-    np.testing.assert_array_equal(Features(spec)({"state": np.array([[3.0, 99.0]])}), [[3.0, 10.0]])
+    features = Features(spec)
+    np.testing.assert_array_equal(features({"state": np.array([[3.0, 99.0]])}), [[3.0, 99.0]])
+    assert features.raw == slice(0, 2)
     with pytest.raises(SpecError, match=r"\['wrench'\] are missing"):
         Features(SPEC)({k: v for k, v in observation().items() if k != "wrench"})
     blind = RobotSpec("blind", {"images/a": ArraySpec((8, 8, 3), "uint8")}, ("x",), (0.1,), 0.1)
     with pytest.raises(SpecError, match="at least one"):
         Features(blind)
+
+
+def test_what_has_no_rule_is_standardised_and_what_has_one_is_left_alone() -> None:
+    state = np.random.default_rng(0).normal([5.0, -2.0, 0.3], [2.0, 40.0, 0.1], (500, 3)).astype(np.float32)
+    standardiser = Standardiser.fit(state, slice(0, 2))
+    got = standardiser(state)
+    np.testing.assert_allclose(got[:, :2].mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(got[:, :2].std(axis=0), 1.0, atol=1e-4)
+    np.testing.assert_array_equal(got[:, 2], state[:, 2])
+
+
+def test_a_feature_that_never_moves_is_not_blown_up_and_outliers_are_cut_off() -> None:
+    standardiser = Standardiser.fit(np.full((9, 1), 3.0, np.float32), slice(0, 1))
+    np.testing.assert_allclose(
+        standardiser(np.array([[3.0], [3.05], [99.0]], np.float32)), [[0], [0.5], [10]], atol=1e-5
+    )
+    np.testing.assert_array_equal(Standardiser.nothing(1)(np.array([[-99.0]], np.float32)), [[-10.0]])

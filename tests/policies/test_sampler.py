@@ -1,48 +1,53 @@
-"""The sampler: golden n-step windows, exact quotas, and repeatability."""
+"""What is learnt from: golden n-step windows over episodes, and the columns they are cut from."""
 
 from __future__ import annotations
 
-import json
+from functools import partial
 
 import numpy as np
 import pytest
-from conftest import make_episode, toy_base
+from conftest import make_episode, toy_base, toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.rewards import RewardConfig
-from policies.sampler import EpisodeBuffer, QuotaSampler, SamplerConfig
-from robot.errors import StoreError
+from policies.rewards import RewardConfig, label
+from policies.sampler import DEMO, ONLINE, Batch, EpisodeBuffer, returns_to_go
+from policies.states import States
 from robot.types import Source
 
 BASE = toy_base()
 
 
-def buffer(*episodes) -> EpisodeBuffer:
-    filled = EpisodeBuffer(BASE, RewardConfig(intervention=0.0))
+def buffer(*episodes, gamma: float = 0.9, origin: str = ONLINE) -> EpisodeBuffer:
+    states = States(toy_spec(), BASE, uses_base=True)
+    filled = EpisodeBuffer(states, partial(label, config=RewardConfig(intervention=0.0)), gamma)
     for episode in episodes:
-        filled.add(episode)
+        filled.add(episode, origin)
     return filled
 
 
-def targets(filled: EpisodeBuffer, n: int, gamma: float, value: float) -> np.ndarray:
-    batch = filled.windows(filled.steps, n, gamma)
-    return batch.ret + batch.discount * value
+def all_windows(filled: EpisodeBuffer, n: int) -> Batch:
+    return filled.windows(filled.pool(ONLINE), n)
+
+
+def targets(filled: EpisodeBuffer, n: int, value: float) -> np.ndarray:
+    batch = all_windows(filled, n)
+    return (batch.ret + batch.discount * value).numpy()
 
 
 def test_golden_windows_before_success() -> None:
-    np.testing.assert_allclose(targets(buffer(make_episode(3)), 3, 0.5, value=99.0), [0.25, 0.5, 1.0])
+    np.testing.assert_allclose(targets(buffer(make_episode(3), gamma=0.5), 3, value=99.0), [0.25, 0.5, 1.0])
 
 
 def test_golden_windows_before_a_timeout_bootstrap_from_the_final_observation() -> None:
-    filled = buffer(make_episode(3, end="timeout"))
-    np.testing.assert_allclose(targets(filled, 3, 0.5, value=4.0), [0.5, 1.0, 2.0])
+    filled = buffer(make_episode(3, end="timeout"), gamma=0.5)
+    np.testing.assert_allclose(targets(filled, 3, value=4.0), [0.5, 1.0, 2.0])
 
 
 def test_a_window_has_the_base_action_of_where_it_begins_and_of_where_it_ends() -> None:
     base = np.arange(10, dtype=np.float32).reshape(5, 2) / 10
     filled = buffer(make_episode(4, base_action=base))
-    batch = filled.windows(filled.steps, 3, 0.9)
+    batch = all_windows(filled, 3)
     np.testing.assert_array_equal(batch.base, base[:4])
     np.testing.assert_array_equal(batch.next_base, base[[3, 4, 4, 4]])
     np.testing.assert_array_equal(batch.state[:, -5:-3], base[:4])
@@ -50,30 +55,32 @@ def test_a_window_has_the_base_action_of_where_it_begins_and_of_where_it_ends() 
 
 
 def test_failure_ends_the_value_and_an_abort_does_not() -> None:
-    np.testing.assert_allclose(targets(buffer(make_episode(2, end="failure")), 1, 0.5, 4.0), [2.0, 0.0])
-    np.testing.assert_allclose(targets(buffer(make_episode(2, end="abort")), 1, 0.5, 4.0), [2.0, 2.0])
+    np.testing.assert_allclose(targets(buffer(make_episode(2, end="failure"), gamma=0.5), 1, 4.0), [2.0, 0.0])
+    np.testing.assert_allclose(targets(buffer(make_episode(2, end="abort"), gamma=0.5), 1, 4.0), [2.0, 2.0])
 
 
 def test_every_step_of_every_episode_is_a_transition() -> None:
     filled = buffer(make_episode(4), make_episode(1, human=(0,)), make_episode(6, end="abort", human=(0, 5)))
-    assert len(filled.steps) == 11
-    assert len(filled.human_steps) == 3
-    assert filled.episodes == 3
+    assert len(filled.pool(ONLINE)) == 11
+    assert len(filled.pool("human")) == 3
+    assert len(filled.pool("success")) == 5
+    assert len(filled.pool(DEMO)) == 0
+    assert filled.episodes == {DEMO: 0, ONLINE: 3}
 
 
 def test_the_last_action_of_a_dead_session_is_no_transition() -> None:
     episode = make_episode(4, end="abort", has_final=False)
     filled = buffer(episode)
-    assert len(filled.steps) == 3
-    batch = filled.windows(filled.steps[-1:], 1, 0.9)
+    assert len(filled.pool(ONLINE)) == 3
+    batch = filled.windows(filled.pool(ONLINE)[-1:], 1)
     np.testing.assert_array_equal(batch.next_state[0, :2], episode.observation["state"][3])
     assert batch.discount[0] == pytest.approx(0.9)
-    assert buffer(make_episode(1, end="abort", has_final=False)).episodes == 1
+    assert buffer(make_episode(1, end="abort", has_final=False)).episodes[ONLINE] == 1
 
 
 def test_a_success_is_learnt_from_although_nobody_saw_what_followed() -> None:
-    filled = buffer(make_episode(3, end="success", has_final=False))
-    np.testing.assert_allclose(targets(filled, 1, 0.5, value=4.0), [2.0, 2.0, 1.0])
+    filled = buffer(make_episode(3, end="success", has_final=False), gamma=0.5)
+    np.testing.assert_allclose(targets(filled, 1, value=4.0), [2.0, 2.0, 1.0])
 
 
 @settings(max_examples=40, deadline=None)
@@ -81,7 +88,7 @@ def test_a_success_is_learnt_from_although_nobody_saw_what_followed() -> None:
 def test_windows_equal_a_plain_loop_and_never_cross_an_episode(shapes: list[tuple[int, bool]], n: int) -> None:
     episodes = [make_episode(t, seed=i, end="success" if s else "timeout") for i, (t, s) in enumerate(shapes)]
     filled = buffer(*episodes)
-    batch = filled.windows(filled.steps, n, 0.9)
+    batch = all_windows(filled, n)
     row = 0
     for episode in episodes:
         states = [*episode.observation["state"], episode.final_observation["state"]]
@@ -119,50 +126,39 @@ def test_growing_keeps_what_was_there() -> None:
     episodes = [make_episode(60, seed=i) for i in range(120)]
     filled = buffer(*episodes)
     np.testing.assert_array_equal(filled.column("action")[[0, 61]], [e.action[0] for e in episodes[:2]])
-    assert filled.column("end")[filled.steps[-1]] == 120 * 61 - 1
+    assert filled.column("end")[filled.pool(ONLINE)[-1]] == 120 * 61 - 1
 
 
-def sampler(demo: EpisodeBuffer, online: EpisodeBuffer, seed: int = 0, **config: float) -> QuotaSampler:
-    return QuotaSampler(demo, online, SamplerConfig(**{"batch": 64} | config), seed)
+def test_returns_to_go_are_the_discounted_sum_to_the_end() -> None:
+    np.testing.assert_allclose(returns_to_go(np.float32([0, -1, 0, 2]), 0.5), [-0.25, -0.5, 1.0, 2.0])
+    filled = buffer(make_episode(3), make_episode(3, end="failure"), gamma=0.5)
+    np.testing.assert_allclose(all_windows(filled, 2).to_go, [0.25, 0.5, 1, 0, 0, 0])
 
 
-def test_every_mini_batch_has_exactly_the_asked_shares() -> None:
-    demo = buffer(make_episode(9, action=np.full((9, 2), 0.1, np.float32)))
-    online = buffer(make_episode(9, human=(3,), action=np.full((9, 2), 0.2, np.float32)))
-    draw = sampler(demo, online, demo_share=0.25, human_share=0.5)
-    assert draw.quotas() == (16, 24, 24)
-    for _ in range(20):
-        batch = draw.draw()
-        assert (batch.action[:, 0] == np.float32(0.1)).sum() == 16
-        assert batch.is_human[-24:].all()
-        assert len(batch.ret) == 64
+def test_demonstrations_are_in_no_pool_but_their_own() -> None:
+    filled = buffer(make_episode(4, human=(0, 1, 2, 3)), origin=DEMO)
+    assert {name: len(filled.pool(name)) for name in (DEMO, ONLINE, "human", "success")} == {
+        DEMO: 4,
+        ONLINE: 0,
+        "human": 0,
+        "success": 0,
+    }
 
 
-def test_empty_sources_give_their_place_to_the_others() -> None:
-    demo, plain, nothing = buffer(make_episode(5)), buffer(make_episode(5)), EpisodeBuffer(BASE, RewardConfig())
-    assert sampler(demo, nothing).quotas() == (64, 0, 0)
-    assert sampler(demo, plain).quotas() == (32, 32, 0)
-    assert sampler(nothing, plain).quotas() == (0, 64, 0)
-    with pytest.raises(StoreError, match="nothing to draw from"):
-        sampler(nothing, nothing).draw()
+def test_joined_pools_grow_with_their_parts() -> None:
+    filled = buffer(make_episode(4, human=(1,)))
+    assert filled.pool("demo+human").tolist() == [1]
+    filled.add(make_episode(2), DEMO)
+    filled.add(make_episode(3, human=(0,)), ONLINE)
+    assert filled.pool("demo+human").tolist() == [5, 6, 1, 8]
 
 
-@given(st.integers(2, 300), st.floats(0, 1), st.floats(0, 1))
-def test_quotas_always_fill_the_batch(batch: int, demo_share: float, human_share: float) -> None:
-    filled = buffer(make_episode(3, human=(1,)))
-    config = SamplerConfig(batch=batch, demo_share=demo_share, human_share=human_share)
-    quotas = QuotaSampler(filled, filled, config, 0).quotas()
-    assert sum(quotas) == batch
-    assert min(quotas) >= 0
-
-
-def test_the_draws_follow_from_the_seed_and_from_the_restored_state() -> None:
-    demo, online = buffer(make_episode(30)), buffer(make_episode(30, human=(4,)))
-    first, second, other = sampler(demo, online), sampler(demo, online), sampler(demo, online, seed=1)
-    a = [first.draw().ret for _ in range(3)]
-    state = json.loads(json.dumps(first.state()))
-    np.testing.assert_array_equal([second.draw().ret for _ in range(3)], a)
-    following = first.draw().state
-    other.restore(state)
-    np.testing.assert_array_equal(other.draw().state, following)
-    assert not np.array_equal(sampler(demo, online, seed=1).draw().state, sampler(demo, online).draw().state)
+def test_what_is_drawn_is_standardised_and_what_is_stored_is_not() -> None:
+    state = np.random.default_rng(0).normal(7.0, 3.0, (50, 2)).astype(np.float32)
+    filled = buffer(make_episode(50, observation={"state": state}))
+    filled.standardise()
+    batch = all_windows(filled, 1)
+    assert abs(float(batch.state[:, :2].mean())) < 0.1
+    np.testing.assert_array_equal(filled.column("state")[:50, :2], state)
+    np.testing.assert_array_equal(batch.state[1:], batch.next_state[:-1])
+    np.testing.assert_array_equal(batch.state[:, 2:], filled.column("state")[:50, 2:])

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_episode, toy_base, toy_spec
+from policies.residual import ResidualConfig, ResidualPolicy
 
 from policies import checkpoint
 from policies.base import ActionScaler, BaseConfig, BasePolicy, base_network
 from policies.learner import LearnerConfig
 from policies.mirror import Mirror, MirrorConfig
-from policies.residual import ResidualConfig, ResidualPolicy
 from policies.sampler import SamplerConfig
 from policies.training import Progress, Training, TrainingConfig, run_learner
 from policies.weights import WeightsDirectory

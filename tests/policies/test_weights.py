@@ -27,7 +27,13 @@ def test_what_was_published_is_loaded_and_the_newest_version_is_known(tmp_path) 
     for version in (0, 1, 2):
         weights.publish(version, tensors(version), "robot")
     assert weights.latest() == 2
-    assert torch.equal(weights.load(1, "robot", SHAPES)["w"], tensors(1)["w"])
+    assert torch.equal(weights.load(1, "robot", SHAPES)[0]["w"], tensors(1)["w"])
+
+
+def test_words_travel_with_the_weights_and_cannot_pass_for_their_version_or_robot(tmp_path) -> None:
+    weights = WeightsDirectory(tmp_path)
+    weights.publish(1, tensors(1), "robot", {"stage": "open", "version": "7", "spec_digest": "other"})
+    assert weights.load(1, "robot", SHAPES)[1] == {"stage": "open", "version": "1", "spec_digest": "robot"}
 
 
 def test_old_versions_are_pruned_but_the_untrained_one_stays(tmp_path) -> None:

@@ -17,7 +17,7 @@ SMALL = (
     "session.evaluation_episodes=2",
     "bc.updates=60",
     "training.total_steps=120",
-    "training.warmup_steps=20",
+    "training.schedule.warmup_steps=20",
     "training.checkpoint_every=1",
 )
 """Overrides that make every phase as short as it can be and still be itself."""

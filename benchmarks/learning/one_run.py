@@ -1,0 +1,122 @@
+"""One run of the learning benchmark: demonstrations, base, and finetuning with an evaluation every so many steps.
+
+    python -m benchmarks.learning.one_run --task peg --method gated --seed 10 --out runs/learning/peg-gated-10
+
+A run that was cut goes on; the last line of standard output is its result as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import measure
+from benchmarks.learning.plans import METHODS, TASKS, Plan
+from sessions.evaluate import clear_old, evaluate
+from sessions.open_session import open_session
+from sessions.pretrain import pretrain
+from sessions.record import record
+from sessions.run import Run, open_run
+
+
+def play(plan: Plan, out: Path) -> dict[str, Any]:
+    """Play the whole run, or what is missing of it; returns its result."""
+    task = TASKS[plan.task]
+    this = _open(plan, out)
+    done = {line["phase"]: line for line in this.lines("phases")}
+    if "record" not in done:
+        with open_session(this, is_realtime=False) as session:
+            this.log("phases", record(this, session, this.config.session.demonstrations))
+    if "pretrain" not in done:
+        this.log("phases", pretrain(this))
+    curve = this.lines("curve")
+    if not curve:
+        curve = [_point(this, "base", 0, plan.episodes)]
+    for steps in range(task.every, task.steps + 1, task.every):
+        if steps <= curve[-1]["steps"]:
+            continue
+        stage = _until(this, steps)
+        with open_session(stage, is_realtime=False) as session:
+            session.play("finetune", total_steps=steps)
+        curve.append(_point(stage, "final", steps, plan.episodes))
+    return result(plan, this, curve)
+
+
+def _open(plan: Plan, out: Path) -> Run:
+    task = TASKS[plan.task]
+    is_there = (out / "config.yaml").exists()
+    arguments = argparse.Namespace(
+        run=out,
+        config=None,
+        overrides=[] if is_there else [*plan.overrides, f"training.total_steps={task.steps}"],
+        seed=None if is_there else plan.seed,
+        env=None if is_there else task.env,
+        preset=None if is_there else METHODS[plan.method].preset,
+        realtime=False,
+    )
+    return open_run(arguments, "record")
+
+
+def _until(this: Run, steps: int) -> Run:
+    training = dataclasses.replace(this.config.training, total_steps=steps)
+    return dataclasses.replace(this, config=dataclasses.replace(this.config, training=training))
+
+
+def _point(this: Run, policy: str, steps: int, episodes: int) -> dict[str, Any]:
+    """Evaluate, and note the point of the curve; the base's is at 0 steps."""
+    clear_old(this, policy)
+    with open_session(this, is_realtime=False) as session:
+        card = evaluate(this, session, policy, episodes)
+    played = this.lines("episodes") if steps else []
+    finetuned = [line for line in played if line["phase"] == "finetune"]
+    point = {
+        "steps": steps,
+        "successes": card["successes"],
+        "episodes": card["episodes"],
+        "cycle_steps": card["mean_steps_of_success"],
+        "interventions": sum(line["interventions"] for line in finetuned),
+        "human_steps": sum(line["human_steps"] for line in finetuned),
+        "alone": sum(line["success"] and not line["human_steps"] for line in finetuned),
+        "played": len(finetuned),
+    }
+    this.log("curve", point)
+    return point
+
+
+def result(plan: Plan, this: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
+    demos = [line for line in this.lines("episodes") if line["phase"] == "record"]
+    learnt = this.lines("learner")
+    return {
+        "task": plan.task,
+        "method": plan.method,
+        "seed": plan.seed,
+        "curve": curve,
+        "demo_steps": sum(line["steps"] for line in demos) / max(1, len(demos)),
+        "updates": learnt[-1]["updates"] if learnt else 0,
+        "alarms": sum("alarm" in line for line in learnt),
+        "overrides": list(plan.overrides),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", help="further settings of the run, key=value")
+    parser.add_argument("--task", choices=TASKS, required=True)
+    parser.add_argument("--method", choices=METHODS, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--episodes", type=int, default=50, help="of each evaluation")
+    parser.add_argument("--out", type=Path, required=True, help="run directory")
+    arguments = parser.parse_args()
+    plan = Plan(arguments.task, arguments.method, arguments.seed, arguments.episodes, tuple(arguments.overrides))
+    started = time.monotonic()
+    found = play(plan, arguments.out)
+    sys.stdout.write(json.dumps(found | {"wall_s": round(time.monotonic() - started)}) + "\n")
+
+
+if __name__ == "__main__":
+    measure.run(main)

@@ -1,0 +1,100 @@
+"""What the learning benchmark runs: tasks, methods at the size of a session, and how many seeds of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FIRST_SEED = 10
+"""Seeds below were looked at while the defaults were chosen."""
+
+BENCH_PYTHON = ".venv-bench/bin/python"
+"""Made by `make bench-setup`, for tasks that hold numpy and MuJoCo back."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, and how long a session on it is.
+
+    Attributes:
+        env: as `nudge record --env` takes it.
+        steps: robot steps of a session; every: steps between two evaluations.
+        python: interpreter; empty for the one that runs the benchmark.
+        overrides: settings of the run, whatever the method.
+    """
+
+    env: str
+    steps: int
+    every: int
+    python: str = ""
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Method:
+    """A preset at the size of a session, and how many seeds of it are run."""
+
+    preset: str
+    overrides: tuple[str, ...] = ()
+    seeds: int = 3
+
+
+TASKS = {
+    "peg": Task("local", 6000, 1000),
+    "peg-weak": Task("local", 8000, 1000, overrides=("session.demonstrations=5", "bc.updates=600")),
+    "pick-cube": Task("gym:pick-cube", 6000, 1000, BENCH_PYTHON),
+    "lift": Task("gym:lift", 8000, 1000, BENCH_PYTHON),
+}
+
+# The papers' numbers are for hundreds of thousands of steps and a GPU. A session has some thousand steps and a
+# processor: the same updates a step and critics' width for all, starts in proportion. What makes a method itself stays.
+_BUDGET = ("training.updates=4", "training.actor.hidden=[256, 256]", "training.learner.hidden=[256, 256]")
+_EVERY_FOURTH = ("training.learner.actor_every=4",)
+
+METHODS = {
+    "rlpd": Method("rlpd", (*_BUDGET, *_EVERY_FOURTH, "training.schedule.start_steps=300")),
+    "hil-serl": Method("hil-serl", (*_BUDGET, "training.learner.actor_every=2")),
+    "resfit": Method(
+        "resfit",
+        (
+            *_BUDGET,
+            "training.actor.bound=[0.5]",
+            "training.learner.actor_rate=1e-4",
+            "training.schedule.start_steps=500",
+            "training.schedule.critic_updates=2000",
+        ),
+    ),
+    "rlif": Method("rlif", (*_BUDGET, *_EVERY_FOURTH)),
+    "gated": Method("gated", seeds=5),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run of the campaign."""
+
+    task: str
+    method: str
+    seed: int
+    episodes: int = 50
+    extra: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        return f"{self.task}-{self.method}-{self.seed}"
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """Settings of the run, later ones over earlier ones."""
+        return (*TASKS[self.task].overrides, *METHODS[self.method].overrides, *self.extra)
+
+
+def plans() -> list[Plan]:
+    """Return every run: first a seed of each method on each task, then the next seeds."""
+    most = max(method.seeds for method in METHODS.values())
+    return [
+        Plan(task, name, FIRST_SEED + seed)
+        for seed in range(most)
+        for task in TASKS
+        for name, method in METHODS.items()
+        if seed < method.seeds
+    ]

@@ -1,0 +1,211 @@
+"""The policy that acts by what was learnt: `robot.interfaces.Policy` over base, actor, gate and stage."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from policies.actor import Actor
+from policies.base import BasePolicy
+from policies.critics import Critics
+from policies.features import Standardiser
+from policies.learner import Learner
+from policies.networks import Views
+from policies.schedule import START, Directions
+from policies.states import States
+from policies.training_config import TrainingConfig
+from policies.weights import WeightsDirectory
+from robot.errors import ConfigError
+from robot.specs import RobotSpec
+from robot.types import NO_VERSION, Decision, Observation
+
+Float = NDArray[np.float32]
+
+
+class Proposal(NamedTuple):
+    """An action (A,), and the correction (A,) of the base in it; NaN where there is none."""
+
+    action: Float
+    residual: Float
+
+
+def published(learner: Learner, standardiser: Standardiser) -> dict[str, Tensor]:
+    """Return what an acting policy needs of a learner, by "part.name"; of the critics only where there is a gate."""
+    actor = learner.actor
+    source = learner.target_flat if actor.config.acts_on_average else learner.flat
+    views = {"actor": actor.network.views(source["actor"])}
+    if actor.config.gate != "none":
+        views["critic"] = learner.critic.views(learner.target_flat["critic"])
+    if actor.has_gripper:
+        views["gripper"] = learner.gripper.views(learner.flat["gripper"])
+    tensors = {f"{part}.{name}": view for part, named in views.items() for name, view in named.items()}
+    tensors["standardiser.mean"] = torch.from_numpy(standardiser.mean)
+    tensors["standardiser.scale"] = torch.from_numpy(standardiser.scale)
+    return tensors
+
+
+def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the published tensors of one part."""
+    return {n.removeprefix(f"{name}."): t for n, t in tensors.items() if n.startswith(f"{name}.")}
+
+
+class LearntPolicy:
+    """Executes base plus residual, or the learnt action, as the stage, the gate and the alarms have it.
+
+        policy = LearntPolicy(spec, base, config, WeightsDirectory(path))
+        policy.load_weights(version)      # at an episode's start
+        policy.deterministic = True       # evaluation: no exploration noise
+
+    Before the first `load_weights` a residual is zero and the policy is the base, bit for bit, but for exploration
+    noise. Noise is drawn from the seed given to `reset`, and a residual with its noise stays within its bound.
+
+    Args:
+        spec: of the robot.
+        base: frozen base policy, whose queue is this policy's; None where there is none.
+        config: must equal the learner's.
+        weights: where `load_weights` reads.
+        deterministic: whether to leave out all that explores: noise, the start's actions, trials of what the gate
+            refuses.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        base: BasePolicy | None,
+        config: TrainingConfig,
+        weights: WeightsDirectory | None = None,
+        *,
+        deterministic: bool = False,
+    ) -> None:
+        self.spec, self.base, self.weights = spec, base, weights
+        self.config, self.schedule = config.actor, config.schedule
+        self.deterministic = deterministic
+        self.version = NO_VERSION
+        self.directions = Directions()
+        self.states = States(spec, base, uses_base=self.config.needs_base)
+        self.actor = Actor(self.config, self.states.size, spec.action_size)
+        self.critics = Critics(config.learner, self.actor, config.value_range)
+        self._judges: Views = {}
+        self._views = self.actor.network.views(self.actor.initial(torch.Generator().manual_seed(0)))
+        self._gripper: Views = {}
+        self._standardiser = Standardiser.nothing(self.states.size)
+        self._bound: Float = self.actor.bound.numpy()
+        self._absent = np.full(spec.action_size, np.nan, np.float32)
+        self._rng = np.random.default_rng(0)
+        self._step = 0
+        self._is_trial = False
+
+    def reset(self, seed: int) -> None:
+        if self.base is not None:
+            self.base.reset(seed)
+        self._rng = np.random.default_rng(seed)
+        self._step = 0
+        trials = self.config.gate_trials
+        self._is_trial = not self.deterministic and trials > 0.0 and bool(self._rng.random() < trials)
+
+    def replan(self) -> None:
+        if self.base is not None:
+            self.base.replan()
+
+    def act(self, observation: Observation) -> Decision:
+        feature = self.states.features.one(observation)
+        plan = self.base.act_on(feature) if self.base is not None else None
+        base = plan.base_action if plan is not None else np.zeros(self.spec.action_size, np.float32)
+        phase = plan.chunk_phase if plan is not None else 0
+        chosen = self._choose(feature, base, phase)
+        self._step += 1
+        stored = base if plan is not None else self._absent
+        return Decision(chosen.action, stored, chosen.residual, phase, self.version)
+
+    def load_weights(self, version: int) -> None:
+        """Take the weights published as `version` from the next step on.
+
+        Raises:
+            StoreError: that version is not there.
+            SpecError: the weights are for another robot or another shape of actor.
+        """
+        if self.weights is None:
+            raise ConfigError("This policy was built without a weights directory; pass one to load weights.")
+        tensors, header = self.weights.load(version, self.spec.digest(), self.shapes())
+        self._views = part(tensors, "actor")
+        self._gripper = part(tensors, "gripper")
+        self._judges = part(tensors, "critic")
+        found = part(tensors, "standardiser")
+        self._standardiser = Standardiser(found["mean"].numpy(), found["scale"].numpy())
+        self.directions = Directions.from_header(header)
+        self.version = version
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the tensors that `load_weights` takes."""
+        networks = {"actor": self.actor.network}
+        if self.config.gate != "none":
+            networks["critic"] = self.critics.network
+        if self.actor.has_gripper:
+            networks["gripper"] = self.critics.gripper
+        shapes = {f"{name}.{key}": shape for name, network in networks.items() for key, shape in network.shapes.items()}
+        return shapes | dict.fromkeys(("standardiser.mean", "standardiser.scale"), (self.states.size,))
+
+    def _choose(self, feature: Float, base: Float, phase: int) -> Proposal:
+        if self.directions.stage == START and not self.deterministic:
+            return self._start(feature, base, phase)
+        is_guided = self._step < self.directions.guide_steps and not self.deterministic
+        if self.base is not None and (is_guided or self.directions.alarm):
+            return self._corrected(base, np.zeros_like(base))
+        return self._learnt(feature, base, phase)
+
+    def _start(self, feature: Float, base: Float, phase: int) -> Proposal:
+        starter, noise = self.schedule.starter, self.schedule.start_noise
+        if starter == "uniform":
+            return Proposal(self._rng.uniform(-1.0, 1.0, len(base)).astype(np.float32), self._absent)
+        if starter == "policy" or self.base is None:
+            return self._learnt(feature, base, phase)
+        return self._corrected(base, self._rng.uniform(-noise, noise, len(base)).astype(np.float32))
+
+    def _learnt(self, feature: Float, base: Float, phase: int) -> Proposal:
+        state = self._standardiser(self.states.of(feature[None], base[None], np.array([phase])))
+        with torch.no_grad():
+            at = torch.from_numpy(state)
+            if self._is_refused(at, base):
+                return self._corrected(base, np.zeros_like(base))
+            u = self._explored(at)
+            grip = self._grip(at)
+            if not self.actor.has_gripper and self.actor.is_residual:
+                return self._corrected(base, u)
+            action = self.actor.compose(torch.from_numpy(base[None]), torch.from_numpy(u[None]), grip)[0].numpy()
+        return Proposal(action, action - base if self.actor.is_residual else self._absent)
+
+    def _is_refused(self, at: Tensor, base: Float) -> bool:
+        if self.config.gate == "none" or self._is_trial or self.version == NO_VERSION:
+            return False
+        b = torch.from_numpy(base[None])
+        a = self.actor.compose(b, self.actor.mode(self._views, at), self._grip(at))
+        return not bool(self.critics.gate(self._judges, at, b, a)[0])
+
+    def _explored(self, at: Tensor) -> Float:
+        """Return u (U,), with noise unless `deterministic`."""
+        if self.deterministic or (not self.actor.is_gaussian and self.config.noise == 0.0):
+            mode: Float = self.actor.mode(self._views, at)[0].numpy()
+            return mode
+        noise = self._rng.standard_normal(len(self._bound), dtype=np.float32)
+        drawn: Float = self.actor.sample(self._views, at, torch.from_numpy(noise[None]))[0][0].numpy()
+        if self.actor.is_gaussian:
+            return drawn
+        clip = self.config.noise_clip
+        added = np.clip(self.config.noise * noise, -clip, clip) * self._bound
+        explored: Float = np.clip(drawn + added, -self._bound, self._bound).astype(np.float32)
+        return explored
+
+    def _grip(self, at: Tensor) -> Tensor | None:
+        if not self.actor.has_gripper:
+            return None
+        if not self._gripper:
+            return torch.zeros(1)
+        return self.critics.gripper.forward(self._gripper, at)[0].argmax(dim=1).float() - 1.0
+
+    def _corrected(self, base: Float, u: Float) -> Proposal:
+        # in numpy, so that a residual of zero leaves the base's very bits
+        return Proposal(np.clip(base + u, -1.0, 1.0).astype(np.float32), u)

@@ -1,0 +1,178 @@
+"""What acts: a network for the action, or for a bounded correction of the base policy's; how they are put together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from policies.gate import GATES
+from policies.networks import ACTIVATIONS, EnsembleMlp, Views
+from robot.errors import ConfigError
+from robot.settings import Settings, setting
+
+COMPOSERS = ("residual", "policy")
+HEADS = ("deterministic", "gaussian")
+GRIPPER_CHOICES = 3
+"""Of the discrete gripper head: close, stay, open; the actions -1, 0, 1 (HIL-SERL)."""
+
+_LOG_2 = math.log(2.0)
+
+
+@dataclass(frozen=True)
+class ActorConfig(Settings):
+    """What acts, and how far it may go. Noise and deviations are shares of the bound."""
+
+    composer: str = setting(
+        "residual", "residual: a = clip(base + u); policy: a = u, whatever a base policy does", choices=COMPOSERS
+    )
+    head: str = setting(
+        "deterministic",
+        "deterministic: one u, with noise to explore (TD3); gaussian: a squashed normal (SAC)",
+        choices=HEADS,
+    )
+    bound: tuple[float, ...] = setting(
+        (0.5,), "largest |u| of a residual: one number, or one an action axis, in action units", low=1e-6, high=2.0
+    )
+    hidden: tuple[int, ...] = setting((128, 128), "width of each hidden layer", low=1, high=4096)
+    has_norm: bool = setting(True, "normalise the hidden layers (LayerNorm)")
+    activation: str = setting("relu", "activation of the hidden layers", choices=ACTIVATIONS)
+    begins_at_zero: bool = setting(True, "the last layer begins at zero, so that u does (ResFiT)")
+    noise: float = setting(0.2, "noise of a deterministic head while exploring, standard deviation", low=0.0, high=2.0)
+    noise_clip: float = setting(1.0, "largest such noise", low=0.0, high=10.0)
+    log_std_low: float = setting(-5.0, "lower bound of a Gaussian head's log standard deviation", low=-20.0, high=0.0)
+    log_std_high: float = setting(2.0, "its upper bound", low=-5.0, high=5.0)
+    acts_on_average: bool = setting(
+        True, "publish the actor's Polyak average rather than the actor itself (docs/decisions/0005)"
+    )
+    gripper_axis: int = setting(
+        -1, "action axis of a gripper with a head of its own: close, stay or open; -1 for none", low=-1, high=100
+    )
+    gate: str = setting(
+        "none",
+        "when the base acts instead: never; where its smallest value is larger (greedy, IBRL); where the critics are "
+        "not sure that u is no worse (lower_bound)",
+        choices=GATES,
+    )
+    gate_confidence: float = setting(
+        1.0, "standard deviations over the critics by which u must be no worse", low=0.0, high=10.0
+    )
+    gate_margin: float = setting(0.0, "how much worse u may be, in units of return", low=0.0, high=1e3)
+    gate_trials: float = setting(
+        0.0, "share of a training session's episodes that are played as if there were no gate", low=0.0, high=1.0
+    )
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether what is learnt refers to a base policy."""
+        return self.composer == "residual" or self.gate != "none"
+
+
+class Actor:
+    """The networks' shapes and the composition of the action; parameters are the caller's, as flat vectors.
+
+        residual:  a = clip(b + bound * tanh(f(s)), -1, 1)        (ResFiT, equation 2)
+        policy:    a = tanh(f(s))                                 (SAC, TD3)
+
+    Inputs s are features, and with a base policy its action and chunk phase: without these two a chunked base is not
+    Markov. A residual's last layer begins at zero, weights and bias, so that an untrained residual is exactly zero.
+
+    With a gripper axis, f has no output for it; `grip` (B,) in {-1, 0, 1} is put there.
+
+    Args:
+        config: see ActorConfig.
+        state_size, action_size: S, A.
+    """
+
+    def __init__(self, config: ActorConfig, state_size: int, action_size: int) -> None:
+        self.config, self.state_size, self.action_size = config, state_size, action_size
+        if config.gripper_axis >= action_size:
+            raise ConfigError(
+                f"ActorConfig.gripper_axis must be below the {action_size} axes of the action; "
+                f"found {config.gripper_axis}."
+            )
+        self.axes = tuple(axis for axis in range(action_size) if axis != config.gripper_axis)
+        self.bound = self._bounds()
+        is_gaussian = config.head == "gaussian"
+        outputs = len(self.axes) * (2 if is_gaussian else 1)
+        self.network = EnsembleMlp(
+            1, state_size, config.hidden, outputs, has_norm=config.has_norm, activation=config.activation
+        )
+        self.is_gaussian, self.is_residual = is_gaussian, config.composer == "residual"
+
+    def _bounds(self) -> Tensor:
+        bound = self.config.bound
+        if len(bound) not in (1, self.action_size):
+            raise ConfigError(
+                f"ActorConfig.bound needs one number, or one per action axis ({self.action_size}); found {len(bound)}."
+            )
+        if self.config.composer == "policy":
+            return torch.ones(len(self.axes))
+        whole = bound * self.action_size if len(bound) == 1 else bound
+        return torch.tensor([whole[axis] for axis in self.axes])
+
+    @property
+    def has_gripper(self) -> bool:
+        return self.config.gripper_axis >= 0
+
+    def to(self, device: torch.device) -> Actor:
+        self.bound = self.bound.to(device)
+        return self
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Return fresh flat parameters; those of a residual give u = 0 where `begins_at_zero`."""
+        return self.network.initial(generator, zero_last=self.is_residual and self.config.begins_at_zero)
+
+    def mode(self, views: Views, state: Tensor) -> Tensor:
+        """Return u (B, U) for states (B, S) without any noise; |u| <= bound for any weights."""
+        return self.bound * torch.tanh(self._split(views, state)[0])
+
+    def sample(self, views: Views, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return u (B, U) drawn by standard normal `noise` (B, U), and log p (B,), of a Gaussian head.
+
+        log p is that of u / bound, the number within [-1, 1] (SAC, appendix C, in the stable form of its tanh), so
+        that entropies do not depend on units. A deterministic head gives its mode and zeros.
+        """
+        mean, log_std = self._split(views, state)
+        if log_std is None:
+            return self.bound * torch.tanh(mean), torch.zeros_like(mean[:, 0])
+        x = mean + log_std.exp() * noise
+        normal = -0.5 * noise**2 - log_std - 0.5 * math.log(2.0 * math.pi)
+        # log(1 - tanh(x)^2)
+        squash = 2.0 * (_LOG_2 - x - torch.nn.functional.softplus(-2.0 * x))
+        return self.bound * torch.tanh(x), (normal - squash).sum(dim=1)
+
+    def _split(self, views: Views, state: Tensor) -> tuple[Tensor, Tensor | None]:
+        out = self.network.forward(views, state)[0]
+        if not self.is_gaussian:
+            return out, None
+        mean, log_std = out.chunk(2, dim=1)
+        return mean, log_std.clamp(self.config.log_std_low, self.config.log_std_high)
+
+    def compose(self, base: Tensor, u: Tensor, grip: Tensor | None = None) -> Tensor:
+        """Return the action (B, A) that is executed, stored and learnt from alike, from bases (B, A) and u (B, U)."""
+        return self.wanted(base, u, grip).clamp(-1.0, 1.0)
+
+    def wanted(self, base: Tensor, u: Tensor, grip: Tensor | None = None) -> Tensor:
+        """Return (B, A) before it is clipped."""
+        if not self.has_gripper:
+            return base + u if self.is_residual else u
+        if grip is None:
+            raise ConfigError("An action with a gripper's own head needs that head's choice.")
+        action = torch.empty_like(base)
+        axes = list(self.axes)
+        action[:, axes] = base[:, axes] + u if self.is_residual else u
+        action[:, self.config.gripper_axis] = grip
+        return action
+
+    def deviation(self, action: Tensor, base: Tensor) -> Tensor:
+        """Return (B, U): by how many bounds an action (B, A) deviates from the base's, within [-3, 3]."""
+        axes = list(self.axes)
+        difference = action - base if not self.has_gripper else action[:, axes] - base[:, axes]
+        return (difference / self.bound).clamp(-3.0, 3.0)
+
+    def arm(self, action: Tensor) -> Tensor:
+        """Return the part (B, U) of actions (B, A) that the actor's network decides."""
+        return action if not self.has_gripper else action[:, list(self.axes)]

@@ -1,0 +1,65 @@
+"""The critics: what they see, what they give, and what the gate decides by them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from policies.actor import GRIPPER_CHOICES, Actor
+from policies.gate import is_taken
+from policies.learner_config import LearnerConfig
+from policies.networks import EnsembleMlp, Views
+from policies.values import values_for
+
+
+class Critics:
+    """Shapes of the critics of an actor; parameters are the caller's, as `views` of `network` or of a subset.
+
+    Args:
+        config: see LearnerConfig.
+        actor: whose actions are judged.
+        value_range: lowest and highest possible return; of no consequence to numbers that count entropies too.
+    """
+
+    def __init__(self, config: LearnerConfig, actor: Actor, value_range: tuple[float, float]) -> None:
+        self.config, self.actor = config, actor
+        is_soft = actor.is_gaussian and config.backs_up_entropy
+        if is_soft and config.critic == "mse":
+            value_range = (-math.inf, math.inf)  # soft values are returns and the entropies to come (SAC, equation 3)
+        self.values = values_for(config.critic, config.atoms, *value_range)
+        inputs = actor.state_size + len(actor.axes) * (2 if actor.is_residual else 1)
+        self.network = self._network(config.members, inputs, self.values.outputs)
+        self.gripper = self._network(1, actor.state_size, GRIPPER_CHOICES)
+        """Of a gripper axis with a head of its own: the values of close, stay and open."""
+
+    def _network(self, members: int, inputs: int, outputs: int) -> EnsembleMlp:
+        c = self.config
+        return EnsembleMlp(members, inputs, c.hidden, outputs, has_norm=c.has_norm, activation=c.activation)
+
+    def outputs(self, views: Views, state: Tensor, base: Tensor, action: Tensor) -> Tensor:
+        """Return what the members in `views` give for states (B, S), bases and actions (B, A): (K, B, O)."""
+        return self.network.forward(views, self.input(state, base, action))
+
+    def all_values(self, views: Views, state: Tensor, base: Tensor, action: Tensor) -> Tensor:
+        """Return the values (K, B)."""
+        return self.values.value(self.outputs(views, state, base, action))
+
+    def input(self, state: Tensor, base: Tensor, action: Tensor) -> Tensor:
+        """Return (B, C): state, action, and of a residual the deviation from the base in units of the bound.
+
+        The last is redundant; it keeps the small residual from drowning beside the base (DAWN's scale mismatch). An
+        axis with a gripper's own head is left out (HIL-SERL's critic of the arm).
+        """
+        parts = [state, self.actor.arm(action)]
+        if self.actor.is_residual:
+            parts.append(self.actor.deviation(action, base))
+        return torch.cat(parts, dim=1)
+
+    @torch.no_grad()
+    def gate(self, views: Views, state: Tensor, base: Tensor, action: Tensor) -> Tensor:
+        """Return (B,) whether the gate lets actions (B, A) pass."""
+        c = self.actor.config
+        proposed = self.all_values(views, state, base, action)
+        return is_taken(c.gate, proposed, self.all_values(views, state, base, base), c.gate_confidence, c.gate_margin)

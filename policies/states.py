@@ -1,0 +1,93 @@
+"""What every network of the learner sees of an observation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.base import BasePolicy, with_final
+from policies.features import Batch as Float
+from policies.features import Features
+from robot.errors import ConfigError, StoreError
+from robot.specs import RobotSpec
+from robot.store import Episode
+from robot.types import Source
+
+
+class States:
+    """States (B, `size`) of a robot: features, and where a base policy counts its action and one-hot chunk phase.
+
+    Args:
+        spec: of the robot.
+        base: frozen base policy, or None.
+        uses_base: whether the base's action and phase are part of the state. For a learner that never refers to the
+            base they are not, even where there is one.
+
+    Raises:
+        ConfigError: `uses_base` without a base.
+    """
+
+    def __init__(self, spec: RobotSpec, base: BasePolicy | None, *, uses_base: bool) -> None:
+        if uses_base and base is None:
+            raise ConfigError(
+                "A residual, and a gate, need a base policy: make one with nudge pretrain, or choose a preset without, "
+                "such as --preset rlpd."
+            )
+        self.spec, self.base, self.uses_base = spec, base, uses_base
+        self.features = base.features if base is not None else Features(spec)
+        extra = spec.action_size + base.phases if base is not None and uses_base else 0
+        self.size = self.features.size + extra
+
+    def of(self, feature: Float, base_action: Float, phase: NDArray[np.int64]) -> Float:
+        """Return states (B, `size`) of features (B, D), base actions (B, A) and chunk phases (B,)."""
+        if self.base is None or not self.uses_base:
+            return feature
+        one_hot = (phase[:, None] == np.arange(self.base.phases)).astype(np.float32)
+        return np.concatenate([feature, base_action, one_hot], axis=1)
+
+    def columns(self, episode: Episode) -> dict[str, NDArray[np.generic]]:
+        """Return T + 1 rows over the T transitions of an episode; the last is its final observation.
+
+            state: (T + 1, S).
+            base: (T + 1, A) what the frozen base would do; zero without one.
+            action: (T + 1, A) what was executed; zero in the last row.
+            is_human: (T + 1,) whether a person commanded the step.
+
+        Base actions that the log lacks (demonstrations) come from the frozen base.
+
+        Raises:
+            StoreError: a number is not finite; names the column and the step.
+        """
+        length = episode.transitions
+        feature = self.features(with_final(episode))
+        base_action, phase = self._base(episode)
+        pad = np.zeros((1, episode.action.shape[1]), np.float32)
+        columns: dict[str, NDArray[np.generic]] = {
+            "state": self.of(feature, base_action, phase),
+            "base": base_action,
+            "action": np.concatenate([episode.action[:length], pad]).astype(np.float32),
+            "is_human": np.append(episode.source[:length] == Source.HUMAN, False),
+        }
+        for name in ("state", "base", "action"):
+            _require_finite(episode, name, columns[name])
+        return columns
+
+    def _base(self, episode: Episode) -> tuple[Float, NDArray[np.int64]]:
+        length = episode.transitions
+        if self.base is None:
+            return np.zeros((length + 1, self.spec.action_size), np.float32), np.zeros(length + 1, np.int64)
+        relabelled, relabelled_phase = self.base.relabel(episode)
+        stored = np.concatenate([episode.base_action, episode.final_base_action[None]])[: length + 1]
+        absent = np.isnan(stored).any(axis=1)
+        base_action = np.where(absent[:, None], relabelled, stored).astype(np.float32)
+        stored_phase = np.append(episode.chunk_phase, episode.final_chunk_phase)[: length + 1]
+        return base_action, np.where(absent, relabelled_phase, stored_phase).astype(np.int64)
+
+
+def _require_finite(episode: Episode, name: str, values: NDArray[np.generic]) -> None:
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        raise StoreError(
+            f"Episode {episode.index} (seed {episode.attributes.get('seed', '?')}) cannot be learnt from: its {name} "
+            f"is not finite at step {int(bad[0][0])}; take it out with nudge store drop, and mend what recorded it."
+        )

@@ -1,0 +1,45 @@
+"""A finetuning run as the learner and the acting policy see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from policies.actor import ActorConfig
+from policies.health import AlarmConfig
+from policies.learner_config import LearnerConfig
+from policies.mirror import MirrorConfig
+from policies.rewards import RewardConfig
+from policies.sampler import SamplerConfig
+from policies.schedule import ScheduleConfig
+from robot.settings import Settings, setting
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Settings):
+    """A finetuning run as the learner sees it."""
+
+    total_steps: int = setting(6000, "robot steps after which learning ends", unit="steps", low=1, high=10**9)
+    updates: int = setting(4, "critic updates per `per_steps` robot steps", low=0, high=1000)
+    per_steps: int = setting(1, "robot steps to which `updates` refers", unit="steps", low=1, high=1000)
+    checkpoint_every: int = setting(5, "episodes between checkpoints", unit="episodes", low=1, high=10**6)
+    seed: int = setting(0, "seed of weights, mini-batches and noise", low=0, high=2**31)
+    device: str = setting("cpu", "what the learner computes on: cpu, cuda, cuda:1 ...")
+    threads: int = setting(1, "cores that the learner may use; the actor needs one of its own", low=1, high=256)
+    schedule: ScheduleConfig = setting(ScheduleConfig, "stages")
+    actor: ActorConfig = setting(ActorConfig, "what acts")
+    learner: LearnerConfig = setting(LearnerConfig, "critics and actor")
+    sampler: SamplerConfig = setting(SamplerConfig, "mini-batches")
+    rewards: RewardConfig = setting(RewardConfig, "reward terms")
+    alarms: AlarmConfig = setting(AlarmConfig, "when the base acts alone")
+    mirror: MirrorConfig = setting(MirrorConfig, "mirror of the metrics")
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Lowest and highest possible return."""
+        return self.rewards.bounds(self.sampler.gamma)
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether a base policy takes part in what acts or learns."""
+        is_starter = self.schedule.start_steps > 0 and self.schedule.starter == "base"
+        return self.actor.needs_base or is_starter or self.schedule.guide_steps > 0
