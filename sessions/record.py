@@ -34,13 +34,14 @@ def record(this: Run, session: Plays, episodes: int) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "record")
+    spec = robot_spec(this.config)  # an environment that is not to be had is said first
     if not has_expert(this.config.env):
         raise ConfigError(
             f"Nobody can demonstrate in {this.config.env.id}: it has no scripted expert; name one with "
             f"env.expert=module:function, or learn without: nudge finetune --env {this.config.env.id} --run {this.path}"
         )
     if this.store("demos").exists():
-        StoreReader.open(this.store("demos"), robot_spec(this.config))  # of another robot: say so before it starts
+        StoreReader.open(this.store("demos"), spec)  # of another robot: say so before it starts
     with reported(this), open_session(this, arguments.realtime) as session:
         result = record(this, session, arguments.episodes or this.config.session.demonstrations)
         this.log("phases", result)

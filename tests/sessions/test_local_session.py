@@ -27,7 +27,7 @@ SMALL = (
     "env.expert=tiny_env:TinyExpert",
     "bc.updates=60",
     "training.total_steps=150",
-    "training.warmup_steps=20",
+    "training.schedule.warmup_steps=20",
     "training.updates=1",
     "training.checkpoint_every=3",
     "person.rule=random",
@@ -156,10 +156,8 @@ def test_finetuning_goes_on_only_when_asked_to(run: Path, capsys: pytest.Capture
     assert lines(run, "finetune")[-1]["robot_steps"] >= 60
 
 
-def test_the_environment_is_saved_and_fits_the_residual_to_its_axes(pretrained: Path) -> None:
-    config = load(RunConfig, pretrained / "config.yaml")
-    assert config.env.id == TINY
-    assert len(config.training.residual.bound) == 2
+def test_the_environment_is_saved_with_the_run(pretrained: Path) -> None:
+    assert load(RunConfig, pretrained / "config.yaml").env.id == TINY
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -184,7 +182,7 @@ def test_a_run_stays_in_its_environment(pretrained: Path, capsys: pytest.Capture
         (("record", "--env", "gym:tiny_env:Endless-v0", "env.expert=tiny_env:TinyExpert"), "env.max_steps="),
         (("record", "--env", "sim"), "env.id must be empty"),
         (("record", "--env", TINY, "--realtime", SMALL[0]), "leave --realtime out"),
-        (("finetune", "--env", "gym:Pendulum-v1"), "Learning without a base policy is not there yet"),
+        (("finetune", "--env", "gym:Pendulum-v1"), "There is no base policy"),
         (("demo", f'env.id="{TINY}"'), "for the robot over ROS 2"),
     ],
 )
@@ -192,6 +190,17 @@ def test_what_cannot_be_played_is_refused(
     words: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sentence in refusal(capsys, *words, "--run", str(tmp_path / "run"))
+
+
+def test_all_is_learnt_from_nothing_but_reward(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("training.total_steps=60", "training.updates=1", "env.expert=none")
+    assert main(["finetune", "--env", TINY, "--preset", "sac", "--run", str(run), *words]) == 0
+    assert main(["evaluate", "--run", str(run), "--episodes", "2"]) == 0
+    assert not (run / "demos.zarr").exists()
+    assert not (run / "base").exists()
+    assert lines(run, "finetune")[-1]["robot_steps"] >= 60
+    assert set(steps_of(run)[:, -1]) == {Source.POLICY}
 
 
 def test_the_simulated_arm_plays_in_this_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
