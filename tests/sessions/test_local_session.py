@@ -194,12 +194,15 @@ def test_what_cannot_be_played_is_refused(
 
 def test_all_is_learnt_from_nothing_but_reward(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = ("training.total_steps=60", "training.updates=1", "env.expert=none")
+    words = ("training.total_steps=60", "training.updates=1", "training.schedule.start_steps=20", "env.expert=none")
     assert main(["finetune", "--env", TINY, "--preset", "sac", "--run", str(run), *words]) == 0
     assert main(["evaluate", "--run", str(run), "--episodes", "2"]) == 0
     assert not (run / "demos.zarr").exists()
     assert not (run / "base").exists()
-    assert lines(run, "finetune")[-1]["robot_steps"] >= 60
+    steps = lines(run, "finetune")[-1]["robot_steps"]
+    learnt = json.loads((run / "metrics" / "learner.jsonl").read_text().splitlines()[-1])
+    assert steps >= 60
+    assert learnt["updates"] == steps - 20  # none are owed for the first
     assert set(steps_of(run)[:, -1]) == {Source.POLICY}
 
 
