@@ -40,8 +40,10 @@ class RewardConfig(Settings):
 
     def bounds(self, gamma: float) -> tuple[float, float]:
         """Return the lowest and highest possible return; Q targets are clipped to it."""
-        # two onsets are at least two steps apart, so at most every second step is penalised
-        low, high = -self.intervention / (1.0 - gamma**2), self.success
+        # two onsets are at least two steps apart, so at most every second step is penalised; but an episode's first
+        # step bears all that would lie before it
+        before = (self.lag_steps + self.lag_window) // 2
+        low, high = -self.intervention * (before + 1.0 / (1.0 - gamma**2)), self.success
         if self.environment > 0.0:
             low, high = low + self.environment * self.low, high + self.environment * self.high
         return low, high

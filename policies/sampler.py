@@ -71,23 +71,12 @@ class EpisodeBuffer:
         self.standardiser = Standardiser.nothing(states.size)
 
     def add(self, episode: Episode, origin: str) -> None:
-        """Append an episode of `origin`, DEMO or ONLINE.
-
-        Raises:
-            StoreError: a number in it is not finite.
-        """
-        self.episodes[origin] += 1
+        """Append an episode of `origin`, DEMO or ONLINE; raises what `look` does, and nothing has changed then."""
         length = episode.transitions
+        columns, reward = self.look(episode) if length else ({}, np.empty(0, np.float32))
+        self.episodes[origin] += 1
         if length < 1:
             return
-        columns = self.states.columns(episode)
-        reward = self._label(episode)[:length]
-        if not np.all(np.isfinite(reward)):
-            raise StoreError(
-                f"Episode {episode.index} cannot be learnt from: its reward is not finite at step "
-                f"{int(np.argwhere(~np.isfinite(reward))[0][0])}; record rewards, or set rewards.environment=0."
-            )
-        columns["to_go"] = np.append(returns_to_go(reward, self._gamma), np.float32(0.0))
         start = self._rows.add(columns, reward, continues=not episode.is_terminated)
         rows = np.arange(start, start + length)
         self._grow(origin, rows)
@@ -95,6 +84,22 @@ class EpisodeBuffer:
             self._grow("human", rows[columns["is_human"][:length].astype(bool)])
             if episode.is_success:
                 self._grow("success", rows)
+
+    def look(self, episode: Episode) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.float32]]:
+        """Return the columns (T + 1, ...) and the rewards (T,) of an episode's T transitions.
+
+        Raises:
+            StoreError: a number in it is not finite.
+        """
+        columns = self.states.columns(episode)
+        reward = self._label(episode)[: episode.transitions]
+        if not np.all(np.isfinite(reward)):
+            raise StoreError(
+                f"Episode {episode.index} cannot be learnt from: its reward is not finite at step "
+                f"{int(np.argwhere(~np.isfinite(reward))[0][0])}; record rewards, or set rewards.environment=0."
+            )
+        columns["to_go"] = np.append(returns_to_go(reward, self._gamma), np.float32(0.0))
+        return columns, reward
 
     def _grow(self, pool: str, rows: NDArray[np.int64]) -> None:
         if len(rows):
@@ -195,6 +200,11 @@ class QuotaSampler:
         heirs = dict.fromkeys(("human", "success"), config.online)
         self.pools = Pools(config.shares(), config.priority, config.correction, seed, heirs)
         self._last: dict[str, Places] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no window to draw yet."""
+        return not any(size for name, size in self._filled().items() if self.pools.shares[name])
 
     def counts(self) -> dict[str, int]:
         """Return how many windows of each pool the next batch has.

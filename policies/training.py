@@ -116,6 +116,7 @@ class Training:
             self.buffer.standardise()
         self._repeat(schedule.clone_updates, lambda: self.learner.clone_step(self.sampler.draw_demos()), stop)
         self._repeat(schedule.offline_updates, self._offline, stop)
+        self.learner.check()
 
     def take(self, episode: Episode, stop: Stop = never) -> dict[str, float | str]:
         """Add one online episode and do exactly the updates that its steps oblige; returns metrics.
@@ -128,7 +129,7 @@ class Training:
         lag = self.version - int(episode.weights_version[-1]) if episode.length else 0
         self.replay(episode)
         begun, before = time.perf_counter(), self.learner.updates
-        metrics = self._learn(stop) if self.stage != START else {}
+        metrics = self._learn(stop) if self.stage != START and not self.sampler.is_empty else {}
         self.learner.check()
         duration, done = max(time.perf_counter() - begun, 1e-9), self.learner.updates - before
         measures = self.measure()
@@ -192,6 +193,7 @@ class Training:
         """Add an episode whose updates were done before (resume)."""
         is_held = self.config.schedule.unlock == "ranked" and not self._is_open_before(self.version)
         if is_held and self.version % self.config.schedule.hold_out == self.config.schedule.hold_out - 1:
+            self.buffer.look(episode)  # what cannot be learnt from is refused now, not when it is let in
             self._held.append(episode)
         else:
             self.buffer.add(episode, ONLINE)

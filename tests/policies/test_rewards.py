@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.rewards import RewardConfig, by_classifier, label, rlif, sparse_success
+from policies.sampler import returns_to_go
 from robot.errors import StoreError
 
 ONSETS = np.array([0, 0, 1, 1, 1, 0, 0, 1, 0], bool)
@@ -77,3 +78,43 @@ def test_a_classifiers_verdict_replaces_the_episodes_label(end: str, last: float
 def test_a_classifier_scores_every_step() -> None:
     with pytest.raises(StoreError, match="each of 4 steps"):
         by_classifier(lambda episode: np.zeros(3, np.float32), threshold=0.5)(make_episode(4))
+
+
+def test_an_onset_at_the_first_step_leaves_the_episode_before_untouched() -> None:
+    """R2: each episode is labelled by itself."""
+    config = RewardConfig(success=0.0, intervention=1.0)
+    first, second = make_episode(3, end="timeout"), make_episode(3, human=(0, 1), end="timeout")
+    assert not label(first, config).any()
+    assert not label(second, config).any()
+
+
+def test_a_window_spreads_the_blame_in_shares_that_decay_and_add_up() -> None:
+    """R6."""
+    got = rlif(np.array([0, 0, 0, 0, 1, 0], bool), lag_steps=1, lag_window=3, lag_decay=0.5)
+    np.testing.assert_allclose(got, np.array([-1, -2, -4, 0, 0, 0]) / 7, rtol=1e-6)
+    at_start = rlif(np.array([0, 1, 0], bool), lag_steps=0, lag_window=3, lag_decay=0.5)
+    np.testing.assert_allclose(at_start, [-1, 0, 0], rtol=1e-6)
+
+
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=30),
+    st.integers(0, 6),
+    st.integers(1, 5),
+    st.sampled_from([0.3, 0.7, 0.9, 0.99]),
+)
+def test_no_return_is_below_the_bound_however_late_a_person_reacts(
+    flags: list[bool], lag: int, window: int, gamma: float
+) -> None:
+    config = RewardConfig(success=0.0, intervention=1.0, lag_steps=lag, lag_window=window)
+    episode = make_episode(len(flags), human=tuple(np.flatnonzero(flags)), end="timeout")
+    returns = returns_to_go(label(episode, config), gamma)
+    assert returns.min() >= config.bounds(gamma)[0] - 1e-4
+    assert returns.max() <= config.bounds(gamma)[1]
+
+
+def test_recorded_rewards_count_with_their_weight_and_widen_the_bounds() -> None:
+    episode = make_episode(3, reward=np.array([1.0, -2.0, 3.0], np.float32))
+    config = RewardConfig(success=0.0, intervention=0.0, environment=0.5, low=-10.0, high=20.0)
+    np.testing.assert_allclose(label(episode, config), [0.5, -1.0, 1.5])
+    assert config.bounds(0.9) == (-5.0, 10.0)
+    assert RewardConfig(environment=1.0).bounds(0.9)[1] == float("inf")

@@ -1,0 +1,111 @@
+"""Learning itself, from end to end, on toys: where it must get to on one core in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from conftest import configured, small, toy_spec
+from toy_worlds import Corridor, Reach
+
+from policies.acting import LearntPolicy
+from policies.base import BaseConfig
+from policies.bc import BCConfig, train_base
+from policies.training import Training
+from policies.weights import WeightsDirectory
+from robot.types import Source
+
+
+def act_of(policy: LearntPolicy):
+    return lambda state: policy.act({"state": state}).action
+
+
+def test_a_residual_learns_to_mend_a_biased_base(tmp_path) -> None:
+    """T14: from below 20 % to above 80 %."""
+    world = Reach()
+    config = configured(
+        {
+            "updates": 2,
+            "per_steps": 1,
+            "schedule.warmup_steps": 150,
+            "actor.bound": (0.8, 0.8),
+            "actor.hidden": (32,),
+            "actor.noise": 0.4,
+            "learner.members": 4,
+            "learner.hidden": (64,),
+            "learner.actor_rate": 1e-3,
+            "learner.critic_rate": 1e-3,
+            "learner.tau": 0.01,
+            "sampler.batch": 128,
+            "sampler.gamma": 0.9,
+            "sampler.demo_share": 0.0,
+        }
+    )
+    training = Training(toy_spec(), world.base, [], config)
+    training.prepare()
+    weights = WeightsDirectory(tmp_path)
+    policy = LearntPolicy(toy_spec(), world.base, config, weights)
+    before = world.success(policy)
+    index = 0
+    while training.robot_steps < 700:
+        episode = world.play(policy, index)
+        index += 1
+        training.take(episode)
+        weights.publish(training.version, training.published(), toy_spec().digest())
+        policy.load_weights(training.version)
+    assert before < 0.2
+    assert world.success(policy) > 0.8
+
+
+def test_when_a_person_takes_over_teaches_more_than_what_they_do_then(tmp_path) -> None:
+    """R9: RLIF learns from the timing of a person whose actions are random; imitating these actions fails."""
+    world = Corridor()
+    config = small(
+        "rlif",
+        actor__hidden=(32, 32),
+        learner__hidden=(32, 32),
+        sampler__batch=64,
+        updates=2,
+        learner__actor_every=2,
+        learner__actor_rate=1e-3,
+        learner__critic_rate=1e-3,
+        learner__initial_temperature=0.05,
+        sampler__gamma=0.9,
+    )
+    training = Training(toy_spec(), None, [], config)
+    training.prepare()
+    weights = WeightsDirectory(tmp_path)
+    policy = LearntPolicy(toy_spec(), None, config, weights)
+    policy.reset(0)
+    assert world.success(act_of(policy)) < 0.2
+    episodes = []
+    while training.robot_steps < 600:
+        policy.reset(len(episodes))
+        episodes.append(world.play(act_of(policy), len(episodes)))
+        training.take(episodes[-1])
+        weights.publish(training.version, training.published(), toy_spec().digest())
+        policy.load_weights(training.version)
+    policy.deterministic = True
+    assert world.success(act_of(policy)) > 0.9
+    assert world.success(imitating(episodes)) < 0.2
+
+
+def imitating(episodes):
+    """A policy cloned from the steps that the person commanded (HG-DAgger's)."""
+    human = [
+        replace(e, is_success=True, is_aborted=False, **steps_of(e))
+        for e in episodes
+        if (e.source == Source.HUMAN).any()
+    ]
+    config = BCConfig(base=BaseConfig(hidden=(32,), chunk=1, execute_steps=1), updates=500)
+    base, _ = train_base(human, toy_spec(), config, 0)
+    return lambda state: base.predict(base.features.one({"state": state})[None])[0, 0]
+
+
+def steps_of(episode):
+    chosen = np.flatnonzero(episode.source == Source.HUMAN)
+    return {
+        "length": len(chosen),
+        "observation": {"state": episode.observation["state"][chosen]},
+        "action": episode.action[chosen],
+    }

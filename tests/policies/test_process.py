@@ -1,0 +1,115 @@
+"""The learner's process: the store in order, versions, stopping, and exact resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import assert_equal_states, toy_base, toy_spec
+from runs import CONFIG, DEMOS, ONLINE, paths, write
+
+from policies import checkpoint
+from policies.acting import LearntPolicy
+from policies.process import Progress, run_learner
+from policies.tensorfile import read_tensors
+from policies.training import Training
+from policies.weights import WeightsDirectory
+from robot.errors import StoreError
+
+
+def stored(root, *, short: bool = False) -> None:
+    write(root / "demos.zarr", DEMOS)
+    write(root / "online.zarr", ONLINE)
+    if short:
+        write(root / "short.zarr", ONLINE[:2])
+    toy_base().save(root / "base")
+
+
+def test_the_process_learns_the_store_in_order_stops_when_told_and_resumes_exactly(tmp_path) -> None:
+    stored(tmp_path)
+    config = dataclasses.replace(CONFIG, total_steps=sum(e.length for e in ONLINE))
+    whole = run_learner(toy_spec(), paths(tmp_path), config, stop=lambda: False)
+    assert whole == Progress(whole.robot_steps * 3 // 2, config.total_steps, len(ONLINE), True)
+    assert Progress.read(tmp_path / "learner") == whole
+    weights = WeightsDirectory(tmp_path / "weights")
+    assert weights.versions() == list(range(len(ONLINE) + 1))
+    lines = [json.loads(x) for x in (tmp_path / "metrics" / "learner.jsonl").read_text().splitlines()]
+    assert [x["version"] for x in lines] == list(range(1, len(ONLINE) + 1))
+
+    again = tmp_path / "again"
+    again.mkdir()
+    calls = itertools.count()
+    split = paths(tmp_path, results=again)
+    partial = run_learner(toy_spec(), split, config, stop=lambda: next(calls) > 30)
+    assert partial.version == 3  # stopped among the updates of the fourth episode; the checkpoint has two
+    assert not partial.is_finished
+    fresh = dataclasses.replace(split, weights=again / "fresh")
+    assert run_learner(toy_spec(), fresh, config, stop=lambda: False) == whole
+    assert WeightsDirectory(again / "fresh").versions() == list(range(2, len(ONLINE) + 1))
+    shapes = LearntPolicy(toy_spec(), toy_base(), config).shapes()
+    mine, _ = WeightsDirectory(again / "fresh").load(len(ONLINE), toy_spec().digest(), shapes)
+    theirs, _ = weights.load(len(ONLINE), toy_spec().digest(), shapes)
+    assert all(torch.equal(mine[n], theirs[n]) for n in shapes)
+    lines = [json.loads(x) for x in (tmp_path / "metrics" / "learner.jsonl").read_text().splitlines()]
+    assert [x["version"] for x in lines] == list(range(1, len(ONLINE) + 1))
+
+
+def test_the_process_is_the_training_object_bit_for_bit(tmp_path) -> None:
+    stored(tmp_path)
+    config = dataclasses.replace(CONFIG, total_steps=15)
+    progress = run_learner(toy_spec(), paths(tmp_path), config, stop=lambda: False)
+    training = Training(toy_spec(), toy_base(), DEMOS, config)
+    training.prepare()
+    for episode in ONLINE[: progress.version]:
+        training.take(episode)
+    shapes = LearntPolicy(toy_spec(), toy_base(), config).shapes()
+    tensors, _ = WeightsDirectory(tmp_path / "weights").load(progress.version, toy_spec().digest(), shapes)
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in training.published().items())
+
+
+def test_the_process_publishes_the_zero_residual_and_ends_without_an_online_store(tmp_path) -> None:
+    write(tmp_path / "demos.zarr", DEMOS)
+    toy_base().save(tmp_path / "base")
+    calls = iter([False, True])
+    progress = run_learner(toy_spec(), paths(tmp_path), CONFIG, stop=lambda: next(calls))
+    assert progress == Progress(0, 0, 0, False)
+    policy = LearntPolicy(toy_spec(), toy_base(), CONFIG, WeightsDirectory(tmp_path / "weights"), deterministic=True)
+    policy.load_weights(0)
+    assert not policy.act({"state": np.ones(2, np.float32)}).residual.any()
+
+
+def test_a_resume_that_is_stopped_before_it_learns_leaves_the_checkpoint_as_it_was(tmp_path) -> None:
+    stored(tmp_path)
+    config = dataclasses.replace(CONFIG, total_steps=999)
+    calls = itertools.count()
+    run_learner(toy_spec(), paths(tmp_path), config, stop=lambda: next(calls) > 30)
+    before, header = read_tensors(tmp_path / "learner" / checkpoint.FILE)
+    progress = run_learner(toy_spec(), paths(tmp_path), config, stop=lambda: True)
+    assert progress.version == 2
+    after, same = read_tensors(tmp_path / "learner" / checkpoint.FILE)
+    assert_equal_states(before, after)
+    assert same == header
+
+
+def test_a_store_shorter_than_the_checkpoint_or_missing_is_refused(tmp_path) -> None:
+    stored(tmp_path, short=True)
+    run_learner(toy_spec(), paths(tmp_path), CONFIG, stop=lambda: False)
+    with pytest.raises(StoreError, match="the store has 2"):
+        run_learner(toy_spec(), paths(tmp_path, "short.zarr"), CONFIG, stop=lambda: False)
+    with pytest.raises(StoreError, match=r"lost\.zarr"):
+        run_learner(toy_spec(), paths(tmp_path, "lost.zarr"), CONFIG, stop=lambda: False)
+
+
+def test_a_torn_last_line_of_the_metrics_is_learnt_again(tmp_path) -> None:
+    stored(tmp_path)
+    run_learner(toy_spec(), paths(tmp_path), CONFIG, stop=lambda: False)
+    file = tmp_path / "metrics" / "learner.jsonl"
+    whole = file.read_text()
+    file.write_text(whole[:-20])
+    run_learner(toy_spec(), paths(tmp_path, results=tmp_path / "again"), CONFIG, stop=lambda: False)
+    versions = [json.loads(line)["version"] for line in file.read_text().splitlines()]
+    assert versions == [json.loads(line)["version"] for line in whole.splitlines()]
