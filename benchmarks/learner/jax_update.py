@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -188,6 +189,8 @@ def main() -> None:
     given = serve.arguments(
         __doc__, ("--norm", ["affine", "plain"]), ("--adam", ["hand", "optax"]), ("--how", ["vmap", "unroll"])
     )
+    # XLA counts the cores it may run on when it starts, which is at the first array
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
     size = SIZES[given.size]
     state, updates = block(size, given.norm == "affine", given.adam, given.how)
     batches = rows(size)
