@@ -36,7 +36,8 @@ class Critics:
 
     def _network(self, members: int, inputs: int, outputs: int) -> EnsembleMlp:
         c = self.config
-        return EnsembleMlp(members, inputs, c.hidden, outputs, has_norm=c.has_norm, activation=c.activation)
+        kind = {"has_norm": c.has_norm, "activation": c.activation, "dtype": getattr(torch, c.precision)}
+        return EnsembleMlp(members, inputs, c.hidden, outputs, **kind)
 
     def outputs(self, views: Views, state: Tensor, base: Tensor, action: Tensor) -> Tensor:
         """Return what the members in `views` give for states (B, S), bases and actions (B, A): (K, B, O)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ from robot.errors import NudgeError
 
 Report = dict[str, Tensor]
 """Means over a mini-batch, on the device: reading them is the caller's."""
+
+CriticLoss = Callable[[Tensor, Batch, Tensor, Tensor], tuple[Tensor, Tensor, Report]]
+ActorLoss = Callable[[Tensor, Batch, Tensor], tuple[Tensor, Tensor, Report]]
 
 
 class DivergedError(NudgeError):
@@ -67,9 +71,18 @@ class Learner:
         }
         actor.to(self.device)
         self.generator = torch.Generator(self.device).manual_seed(seed)
+        self._compile()
         self.updates = 0
         self.sample_errors = torch.zeros(0, device=self.device)
         """Loss (B,) of each sample of the last mini-batch; what priorities are made of."""
+
+    def _compile(self) -> None:
+        """Choose how the two losses are computed: as they are written, or compiled with their gradients."""
+        self._critic_loss: CriticLoss = self.critic_loss
+        self._actor_loss: ActorLoss = self.actor_loss
+        if self.config.is_compiled:
+            self._critic_loss = torch.compile(self.critic_loss, dynamic=False)
+            self._actor_loss = torch.compile(self.actor_loss, dynamic=False)
 
     def update(self, batch: Batch, *, train_actor: bool = True) -> Report:
         """Do one update on a mini-batch: the critics, and every `actor_every`-th time the actor.
@@ -86,31 +99,41 @@ class Learner:
 
     def critic_step(self, batch: Batch, *, is_offline: bool = False) -> Report:
         """Move the critics towards the n-step target, then their target towards them."""
-        y = self.target(batch)
+        noise, members = self._noise(len(batch.next_state)), self.draw_members()
         flat = self.flat["critic"].detach().requires_grad_()
-        views = self.critic.views(flat)
-        out = self.critics.outputs(views, batch.state, batch.base, batch.action)
-        error = self.values.loss(out, y)
-        loss = (error * batch.weight).mean()
-        q = self.values.value(out.detach())
-        report = {"critic_loss": loss.detach(), "q_mean": q.mean(), "q_spread": q.std(dim=0, unbiased=False).mean()}
+        loss, error, report = self._critic_loss(flat, batch, noise, members)
         if is_offline and self.config.conservative > 0.0:
-            loss = loss + self.config.conservative * self.cal_ql(views, batch, out)
+            loss = loss + self.config.conservative * self.cal_ql(self.critic.views(flat), batch)
         (gradient,) = torch.autograd.grad(loss, [flat])
         self.optimisers["critic"].step(gradient)
         polyak(self.target_flat["critic"], self.flat["critic"], self.config.tau)
-        self.sample_errors = error.detach()
+        self.sample_errors = error
         return report
 
+    def critic_loss(self, flat: Tensor, batch: Batch, noise: Tensor, members: Tensor) -> tuple[Tensor, Tensor, Report]:
+        """Return the critics' loss, that of each sample (B,), and what is reported."""
+        y = self.target(batch, noise, members)
+        out = self.critics.outputs(self.critic.views(flat), batch.state, batch.base, batch.action)
+        error = self.values.loss(out, y)
+        loss = (error * batch.weight).mean()
+        q = self.values.value(out.detach())
+        spread = q.std(dim=0, unbiased=False).mean()
+        return loss, error.detach(), {"critic_loss": loss.detach(), "q_mean": q.mean(), "q_spread": spread}
+
     @torch.no_grad()
-    def target(self, batch: Batch) -> Tensor:
-        """Return y, as the critics' kind of values has it: (B,), or (B, atoms)."""
-        u, log_p = self.next_action(batch)
+    def target(self, batch: Batch, noise: Tensor, members: Tensor) -> Tensor:
+        """Return y, as the critics' kind of values has it: (B,), or (B, atoms).
+
+        Args:
+            noise: (B, U) standard normal.
+            members: the critics whose minimum counts.
+        """
+        u, log_p = self.next_action(batch, noise)
         a = self.actor.compose(batch.next_base, u, self._zero_grip(batch))
-        members = subset(self.critic.views(self.target_flat["critic"]), self.draw_members())
-        value, out = self._pessimistic(members, batch, a)
+        chosen = subset(self.critic.views(self.target_flat["critic"]), members)
+        value, out = self._pessimistic(chosen, batch, a)
         if self.actor.config.gate != "none":
-            base_value, base_out = self._pessimistic(members, batch, batch.next_base)
+            base_value, base_out = self._pessimistic(chosen, batch, batch.next_base)
             is_base = base_value > value
             out = torch.where(is_base[:, None], base_out, out)
             log_p = torch.where(is_base, 0.0, log_p)
@@ -119,16 +142,17 @@ class Learner:
             ret = ret - batch.discount * self.temperature() * log_p
         return self.values.target(ret, batch.discount, out)
 
-    def next_action(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return u' (B, U) that follows the window, and its log p (B,)."""
-        shape = (len(batch.next_state), len(self.actor.axes))
-        noise = torch.randn(shape, generator=self.generator, device=self.device)
+    def next_action(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return u' (B, U) that follows the window, and its log p (B,), by standard normal noise (B, U)."""
         if self.actor.is_gaussian:
             return self.actor.sample(self.actor.network.views(self.flat["actor"]), batch.next_state, noise)
         c, bound = self.config, self.actor.bound
         u = self.actor.mode(self.actor.network.views(self.target_flat["actor"]), batch.next_state)
         noise = (c.target_noise * noise).clamp(-c.target_noise_clip, c.target_noise_clip) * bound
         return (u + noise).clamp(-bound, bound), torch.zeros_like(batch.ret)
+
+    def _noise(self, count: int) -> Tensor:
+        return torch.randn((count, len(self.actor.axes)), generator=self.generator, device=self.device)
 
     def _pessimistic(self, members: Views, batch: Batch, action: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest value (B,) that the members give an action after the window, and its output (B, O)."""
@@ -143,9 +167,18 @@ class Learner:
 
     def actor_step(self, batch: Batch) -> Report:
         """Move the actor up the critics, and towards a person's actions that they rate higher; then the temperature."""
-        views = self.critic.views(self.flat["critic"])
         flat = self.flat["actor"].detach().requires_grad_()
-        noise = torch.randn((len(batch.state), len(self.actor.axes)), generator=self.generator, device=self.device)
+        loss, log_p, report = self._actor_loss(flat, batch, self._noise(len(batch.state)))
+        (gradient,) = torch.autograd.grad(loss, [flat])
+        self.optimisers["actor"].step(gradient)
+        polyak(self.target_flat["actor"], self.flat["actor"], self.config.tau)
+        if self.actor.is_gaussian:
+            report |= self._temperature_step(log_p)
+        return report
+
+    def actor_loss(self, flat: Tensor, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor, Report]:
+        """Return the actor's loss, log p (B,) of its actions, and what is reported; `noise` (B, U) standard normal."""
+        views = self.critic.views(self.flat["critic"])
         u, log_p = self.actor.sample(self.actor.network.views(flat), batch.state, noise)
         wanted = self.actor.wanted(batch.base, u, self._zero_grip(batch))
         q = self.value(views, batch, wanted.clamp(-1.0, 1.0), self.config.actor_value)
@@ -164,12 +197,7 @@ class Learner:
         if self.config.imitation > 0.0:
             imitation, report["imitated"] = self.imitation_loss(views, batch, u, q)
             loss = loss + self.config.imitation * imitation
-        (gradient,) = torch.autograd.grad(loss, [flat])
-        self.optimisers["actor"].step(gradient)
-        polyak(self.target_flat["actor"], self.flat["actor"], self.config.tau)
-        if self.actor.is_gaussian:
-            report |= self._temperature_step(log_p.detach())
-        return report | {"actor_loss": loss.detach()}
+        return loss, log_p.detach(), report | {"actor_loss": loss.detach()}
 
     def temperature(self) -> Tensor:
         """Return the weight of the entropy, (1,)."""
@@ -231,7 +259,7 @@ class Learner:
         self.target_flat["actor"].copy_(self.flat["actor"])
         return {"clone_loss": loss.detach()}
 
-    def cal_ql(self, views: Views, batch: Batch, out: Tensor, actions: int = 10) -> Tensor:
+    def cal_ql(self, views: Views, batch: Batch, actions: int = 10) -> Tensor:
         """Return the calibrated conservative regulariser (Nakamoto et al. 2023, equation 3.1).
 
         mean over critics of logsumexp over actions of Q(s, .) - Q(s, a): the actions are `actions` uniform ones, and as
@@ -251,7 +279,8 @@ class Learner:
             raised = torch.maximum(self._values_at(views, rows, u), batch.to_go.repeat(actions))
             parts.append(raised - log_p)
         every = torch.cat([part.view(-1, actions, count) for part in parts], dim=1)
-        return (torch.logsumexp(every, dim=1) - self.values.value(out)).mean()
+        shown = self.critics.all_values(views, batch.state, batch.base, batch.action)
+        return (torch.logsumexp(every, dim=1) - shown).mean()
 
     def _values_at(self, views: Views, rows: Batch, u: Tensor) -> Tensor:
         a = self.actor.compose(rows.base, u, self._zero_grip(rows))

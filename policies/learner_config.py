@@ -47,6 +47,14 @@ class LearnerConfig(Settings):
     grip_penalty: float = setting(
         0.02, "what the gripper's head pays for each command that is not 'stay' (HIL-SERL)", low=0.0, high=1e3
     )
+    precision: str = setting(
+        "float32",
+        "what the networks' products are computed in; parameters, losses and optimisers are float32 whatever it is",
+        choices=("float32", "bfloat16"),
+    )
+    is_compiled: bool = setting(
+        False, "compile the update with torch.compile: faster from the second minute on; needs a C++ compiler"
+    )
     conservative: float = setting(
         0.0, "weight of Cal-QL's regulariser while learning from demonstrations alone", low=0.0, high=1e3
     )

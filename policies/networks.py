@@ -34,6 +34,7 @@ class EnsembleMlp:
         hidden: width of each hidden layer.
         has_norm: whether hidden layers are normalised.
         activation: one of `ACTIVATIONS`.
+        dtype: what the products are computed in; parameters, inputs and outputs are float32 whatever it is.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class EnsembleMlp:
         *,
         has_norm: bool = True,
         activation: str = "relu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.members, self.inputs, self.outputs = members, inputs, outputs
         self.depth = len(hidden)
-        self.has_norm, self.is_relu = has_norm, activation == "relu"
+        self.has_norm, self.is_relu, self.dtype = has_norm, activation == "relu", dtype
         self.shapes: dict[str, tuple[int, ...]] = {}
         widths = [inputs, *hidden, outputs]
         for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
@@ -88,6 +90,9 @@ class EnsembleMlp:
         return self._run(views, x)[:-1]
 
     def _run(self, views: Views, x: Tensor) -> list[Tensor]:
+        if self.dtype != torch.float32:
+            views = {name: view.to(self.dtype) for name, view in views.items()}
+            x = x.to(self.dtype)
         members, fan_in, fan_out = views["weight0"].shape
         # the first layer of all members is one matrix product, since they share their input
         wide = views["weight0"].permute(1, 0, 2).reshape(fan_in, members * fan_out)
@@ -95,6 +100,7 @@ class EnsembleMlp:
         layers = [self._activate(h, 0).transpose(0, 1)]
         for i in range(1, self.depth + 1):
             layers.append(self._activate(torch.baddbmm(views[f"bias{i}"], layers[-1], views[f"weight{i}"]), i))
+        layers[-1] = layers[-1].float()
         return layers
 
     def _activate(self, h: Tensor, layer: int) -> Tensor:

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from policies import checkpoint
+from policies.allocator import keep_freed_memory
 from policies.base import BasePolicy
 from policies.jsonfile import append_json_line, read_json, write_json
 from policies.mirror import Mirror
@@ -152,6 +153,7 @@ def run_learner(spec: RobotSpec, paths: Paths, config: TrainingConfig, stop: Sto
         DivergedError: the weights became NaN; the last checkpoint is kept.
     """
     torch.set_num_threads(config.threads)
+    keep_freed_memory()
     base = BasePolicy.load(paths.base, spec) if paths.base.is_dir() else None
     training = Training(spec, base, _demonstrations(spec, paths.demos), config)
     with Learning(training, paths) as learning:
