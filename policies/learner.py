@@ -19,8 +19,8 @@ from robot.errors import NudgeError
 Report = dict[str, Tensor]
 """Means over a mini-batch, on the device: reading them is the caller's."""
 
-CriticLoss = Callable[[Tensor, Batch, Tensor, Tensor], tuple[Tensor, Tensor, Report]]
-ActorLoss = Callable[[Tensor, Batch, Tensor], tuple[Tensor, Tensor, Report]]
+CriticLoss = Callable[[Views, Batch, Tensor, Tensor], tuple[Tensor, Tensor, Report]]
+ActorLoss = Callable[[Views, Batch, Tensor], tuple[Tensor, Tensor, Report]]
 
 
 class DivergedError(NudgeError):
@@ -65,8 +65,11 @@ class Learner:
         self.target_flat = {name: flat.clone() for name, flat in self.flat.items()}
         self.flat["temperature"] = torch.tensor([math.log(max(config.initial_temperature, 1e-8))], device=self.device)
         rates = {"actor": config.actor_rate, "temperature": config.temperature_rate}
+        sizes = {"critic": self.critic.sizes, "actor": actor.network.sizes, "gripper": self.gripper.sizes}
         self.optimisers = {
-            name: Adam(flat, rates.get(name, config.critic_rate), config.weight_decay, config.clip_norm)
+            name: Adam(
+                flat, rates.get(name, config.critic_rate), config.weight_decay, config.clip_norm, sizes.get(name)
+            )
             for name, flat in self.flat.items()
         }
         actor.to(self.device)
@@ -100,20 +103,19 @@ class Learner:
     def critic_step(self, batch: Batch, *, is_offline: bool = False) -> Report:
         """Move the critics towards the n-step target, then their target towards them."""
         noise, members = self._noise(len(batch.next_state)), self.draw_members()
-        flat = self.flat["critic"].detach().requires_grad_()
-        loss, error, report = self._critic_loss(flat, batch, noise, members)
+        views = self.critic.leaves(self.flat["critic"])
+        loss, error, report = self._critic_loss(views, batch, noise, members)
         if is_offline and self.config.conservative > 0.0:
-            loss = loss + self.config.conservative * self.cal_ql(self.critic.views(flat), batch)
-        (gradient,) = torch.autograd.grad(loss, [flat])
-        self.optimisers["critic"].step(gradient)
+            loss = loss + self.config.conservative * self.cal_ql(views, batch)
+        self._descend("critic", loss, views)
         polyak(self.target_flat["critic"], self.flat["critic"], self.config.tau)
         self.sample_errors = error
         return report
 
-    def critic_loss(self, flat: Tensor, batch: Batch, noise: Tensor, members: Tensor) -> tuple[Tensor, Tensor, Report]:
+    def critic_loss(self, views: Views, batch: Batch, noise: Tensor, members: Tensor) -> tuple[Tensor, Tensor, Report]:
         """Return the critics' loss, that of each sample (B,), and what is reported."""
         y = self.target(batch, noise, members)
-        out = self.critics.outputs(self.critic.views(flat), batch.state, batch.base, batch.action)
+        out = self.critics.outputs(views, batch.state, batch.base, batch.action)
         error = self.values.loss(out, y)
         loss = (error * batch.weight).mean()
         q = self.values.value(out.detach())
@@ -160,6 +162,9 @@ class Learner:
         value, index = self.values.value(out).min(dim=0)
         return value, out.gather(0, index[None, :, None].expand(1, -1, out.shape[2]))[0]
 
+    def _descend(self, name: str, loss: Tensor, views: Views) -> None:
+        self.optimisers[name].step(*torch.autograd.grad(loss, list(views.values())))
+
     def draw_members(self) -> Tensor:
         """Return `config.subset` different members, each equally likely (WSRL's draw repeats members)."""
         order = torch.randperm(self.config.members, generator=self.generator, device=self.device)
@@ -167,19 +172,18 @@ class Learner:
 
     def actor_step(self, batch: Batch) -> Report:
         """Move the actor up the critics, and towards a person's actions that they rate higher; then the temperature."""
-        flat = self.flat["actor"].detach().requires_grad_()
-        loss, log_p, report = self._actor_loss(flat, batch, self._noise(len(batch.state)))
-        (gradient,) = torch.autograd.grad(loss, [flat])
-        self.optimisers["actor"].step(gradient)
+        views = self.actor.network.leaves(self.flat["actor"])
+        loss, log_p, report = self._actor_loss(views, batch, self._noise(len(batch.state)))
+        self._descend("actor", loss, views)
         polyak(self.target_flat["actor"], self.flat["actor"], self.config.tau)
         if self.actor.is_gaussian:
             report |= self._temperature_step(log_p)
         return report
 
-    def actor_loss(self, flat: Tensor, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor, Report]:
+    def actor_loss(self, actor: Views, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor, Report]:
         """Return the actor's loss, log p (B,) of its actions, and what is reported; `noise` (B, U) standard normal."""
         views = self.critic.views(self.flat["critic"])
-        u, log_p = self.actor.sample(self.actor.network.views(flat), batch.state, noise)
+        u, log_p = self.actor.sample(actor, batch.state, noise)
         wanted = self.actor.wanted(batch.base, u, self._zero_grip(batch))
         q = self.value(views, batch, wanted.clamp(-1.0, 1.0), self.config.actor_value)
         loss = -q.mean()
@@ -239,23 +243,21 @@ class Learner:
             after = self.gripper.forward(self.gripper.views(self.target_flat["gripper"]), batch.next_state)[0]
             value = after.gather(1, online.argmax(dim=1, keepdim=True))[:, 0]
             y = batch.ret - self.config.grip_penalty * executed.abs() + batch.discount * value
-        flat = self.flat["gripper"].detach().requires_grad_()
-        out = self.gripper.forward(self.gripper.views(flat), batch.state)[0]
+        views = self.gripper.leaves(self.flat["gripper"])
+        out = self.gripper.forward(views, batch.state)[0]
         q = out.gather(1, (executed.long() + 1)[:, None])[:, 0]
         loss = ((q - y) ** 2 * batch.weight).mean()
-        (gradient,) = torch.autograd.grad(loss, [flat])
-        self.optimisers["gripper"].step(gradient)
+        self._descend("gripper", loss, views)
         polyak(self.target_flat["gripper"], self.flat["gripper"], self.config.tau)
         return {"gripper_loss": loss.detach()}
 
     def clone_step(self, batch: Batch) -> Report:
         """Move the actor's mode towards the executed actions (behaviour cloning), as WSRL and PORL begin."""
-        flat = self.flat["actor"].detach().requires_grad_()
+        views = self.actor.network.leaves(self.flat["actor"])
         shown = self.actor.arm(batch.action - batch.base if self.actor.is_residual else batch.action)
-        u = self.actor.mode(self.actor.network.views(flat), batch.state)
+        u = self.actor.mode(views, batch.state)
         loss = ((u - shown.clamp(-self.actor.bound, self.actor.bound)) ** 2).mean()
-        (gradient,) = torch.autograd.grad(loss, [flat])
-        self.optimisers["actor"].step(gradient)
+        self._descend("actor", loss, views)
         self.target_flat["actor"].copy_(self.flat["actor"])
         return {"clone_loss": loss.detach()}
 

@@ -56,8 +56,8 @@ class EnsembleMlp:
         for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
             self.shapes[f"weight{i}"] = (members, fan_in, fan_out)
             self.shapes[f"bias{i}"] = (members, 1, fan_out)
-        self._sizes = [math.prod(shape) for shape in self.shapes.values()]
-        self.size = sum(self._sizes)
+        self.sizes = [math.prod(shape) for shape in self.shapes.values()]
+        self.size = sum(self.sizes)
 
     def initial(self, generator: torch.Generator, *, zero_last: bool = False) -> Tensor:
         """Return fresh parameters (`size`,): uniform within 1/sqrt(fan_in) as in torch.nn.Linear, per member.
@@ -74,8 +74,12 @@ class EnsembleMlp:
 
     def views(self, flat: Tensor) -> Views:
         """Return the named tensors of the flat vector; gradients flow back into it."""
-        parts = torch.split(flat, self._sizes)
+        parts = torch.split(flat, self.sizes)
         return {n: p.view(s) for (n, s), p in zip(self.shapes.items(), parts, strict=True)}
+
+    def leaves(self, flat: Tensor) -> Views:
+        """Return the named tensors of the flat vector to differentiate by, each on its own."""
+        return {name: view.detach().requires_grad_() for name, view in self.views(flat).items()}
 
     def flatten(self, views: Views) -> Tensor:
         """Return the flat vector of named tensors; inverse of `views`."""
