@@ -84,9 +84,12 @@ class Actor:
     Args:
         config: see ActorConfig.
         state_size, action_size: S, A.
+        dtype: what the network's products are computed in; that of who acts is float32.
     """
 
-    def __init__(self, config: ActorConfig, state_size: int, action_size: int) -> None:
+    def __init__(
+        self, config: ActorConfig, state_size: int, action_size: int, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.config, self.state_size, self.action_size = config, state_size, action_size
         if config.gripper_axis >= action_size:
             raise ConfigError(
@@ -98,7 +101,7 @@ class Actor:
         is_gaussian = config.head == "gaussian"
         outputs = len(self.axes) * (2 if is_gaussian else 1)
         self.network = EnsembleMlp(
-            1, state_size, config.hidden, outputs, has_norm=config.has_norm, activation=config.activation
+            1, state_size, config.hidden, outputs, has_norm=config.has_norm, activation=config.activation, dtype=dtype
         )
         self.is_gaussian, self.is_residual = is_gaussian, config.composer == "residual"
 

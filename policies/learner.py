@@ -76,6 +76,7 @@ class Learner:
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self._compile()
         self.updates = 0
+        self._is_told = True
         self.sample_errors = torch.zeros(0, device=self.device)
         """Loss (B,) of each sample of the last mini-batch; what priorities are made of."""
 
@@ -87,11 +88,13 @@ class Learner:
             self._critic_loss = torch.compile(self.critic_loss, dynamic=False)
             self._actor_loss = torch.compile(self.actor_loss, dynamic=False)
 
-    def update(self, batch: Batch, *, train_actor: bool = True) -> Report:
+    def update(self, batch: Batch, *, train_actor: bool = True, is_told: bool = True) -> Report:
         """Do one update on a mini-batch: the critics, and every `actor_every`-th time the actor.
 
         With `train_actor` False (critic warm-up) actor, temperature and actor's target stay as they are, bit for bit.
+        With `is_told` False what is reported of it is left out; of small networks it is a tenth of the work.
         """
+        self._is_told = is_told
         report = self.critic_step(batch)
         if self.actor.has_gripper:
             report |= self.gripper_step(batch)
@@ -118,9 +121,11 @@ class Learner:
         out = self.critics.outputs(views, batch.state, batch.base, batch.action)
         error = self.values.loss(out, y)
         loss = (error * batch.weight).mean()
-        q = self.values.value(out.detach())
-        spread = q.std(dim=0, unbiased=False).mean()
-        return loss, error.detach(), {"critic_loss": loss.detach(), "q_mean": q.mean(), "q_spread": spread}
+        report = {"critic_loss": loss.detach()}
+        if self._is_told:
+            q = self.values.value(out.detach())
+            report |= {"q_mean": q.mean(), "q_spread": q.std(dim=0, unbiased=False).mean()}
+        return loss, error.detach(), report
 
     @torch.no_grad()
     def target(self, batch: Batch, noise: Tensor, members: Tensor) -> Tensor:
@@ -132,7 +137,9 @@ class Learner:
         """
         u, log_p = self.next_action(batch, noise)
         a = self.actor.compose(batch.next_base, u, self._zero_grip(batch))
-        chosen = subset(self.critic.views(self.target_flat["critic"]), members)
+        chosen = self.critic.constants(self.target_flat["critic"])
+        if len(members) < self.config.members:  # the minimum of all is the same in any order
+            chosen = subset(chosen, members)
         value, out = self._pessimistic(chosen, batch, a)
         if self.actor.config.gate != "none":
             base_value, base_out = self._pessimistic(chosen, batch, batch.next_base)
@@ -147,9 +154,9 @@ class Learner:
     def next_action(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return u' (B, U) that follows the window, and its log p (B,), by standard normal noise (B, U)."""
         if self.actor.is_gaussian:
-            return self.actor.sample(self.actor.network.views(self.flat["actor"]), batch.next_state, noise)
+            return self.actor.sample(self.actor.network.constants(self.flat["actor"]), batch.next_state, noise)
         c, bound = self.config, self.actor.bound
-        u = self.actor.mode(self.actor.network.views(self.target_flat["actor"]), batch.next_state)
+        u = self.actor.mode(self.actor.network.constants(self.target_flat["actor"]), batch.next_state)
         noise = (c.target_noise * noise).clamp(-c.target_noise_clip, c.target_noise_clip) * bound
         return (u + noise).clamp(-bound, bound), torch.zeros_like(batch.ret)
 
@@ -182,20 +189,20 @@ class Learner:
 
     def actor_loss(self, actor: Views, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor, Report]:
         """Return the actor's loss, log p (B,) of its actions, and what is reported; `noise` (B, U) standard normal."""
-        views = self.critic.views(self.flat["critic"])
+        views = self.critic.constants(self.flat["critic"])
         u, log_p = self.actor.sample(actor, batch.state, noise)
         wanted = self.actor.wanted(batch.base, u, self._zero_grip(batch))
         q = self.value(views, batch, wanted.clamp(-1.0, 1.0), self.config.actor_value)
         loss = -q.mean()
         share = u / self.actor.bound
-        report = {
-            "residual": share.detach().abs().mean(),
+        report: Report = {}
+        if self._is_told:
+            report["residual"] = share.detach().abs().mean()
             # where b + u leaves [-1, 1] the gradient is zero; a high share means a dead residual
-            "saturated": (wanted.detach().abs() > 1.0).float().mean(),
-        }
+            report["saturated"] = (wanted.detach().abs() > 1.0).float().mean()
+            report["entropy"] = -log_p.detach().mean()
         if self.actor.is_gaussian:
             loss = loss + (self.temperature() * log_p).mean()
-            report["entropy"] = -log_p.detach().mean()
         if self.config.residual_penalty > 0.0:
             loss = loss + self.config.residual_penalty * (share**2).mean()
         if self.config.imitation > 0.0:

@@ -78,8 +78,12 @@ class EnsembleMlp:
         return {n: p.view(s) for (n, s), p in zip(self.shapes.items(), parts, strict=True)}
 
     def leaves(self, flat: Tensor) -> Views:
-        """Return the named tensors of the flat vector to differentiate by, each on its own."""
-        return {name: view.detach().requires_grad_() for name, view in self.views(flat).items()}
+        """Return the named tensors of the flat vector to differentiate by, each on its own, in `dtype`."""
+        return {name: view.requires_grad_() for name, view in self.constants(flat.detach()).items()}
+
+    def constants(self, flat: Tensor) -> Views:
+        """Return the named tensors of the flat vector in `dtype`, cast at once."""
+        return {name: view.detach() for name, view in self.views(flat.to(self.dtype)).items()}
 
     def flatten(self, views: Views) -> Tensor:
         """Return the flat vector of named tensors; inverse of `views`."""
@@ -97,13 +101,11 @@ class EnsembleMlp:
         if self.dtype != torch.float32:
             views = {name: view.to(self.dtype) for name, view in views.items()}
             x = x.to(self.dtype)
-        members, fan_in, fan_out = views["weight0"].shape
-        # the first layer of all members is one matrix product, since they share their input
-        wide = views["weight0"].permute(1, 0, 2).reshape(fan_in, members * fan_out)
-        h = torch.addmm(views["bias0"].reshape(-1), x, wide).view(len(x), members, fan_out)
-        layers = [self._activate(h, 0).transpose(0, 1)]
-        for i in range(1, self.depth + 1):
+        # every layer's output lies member by member: what lies otherwise is copied for the next product, and its gradient
+        layers = [x.expand(len(views["weight0"]), -1, -1)]
+        for i in range(self.depth + 1):
             layers.append(self._activate(torch.baddbmm(views[f"bias{i}"], layers[-1], views[f"weight{i}"]), i))
+        del layers[0]
         layers[-1] = layers[-1].float()
         return layers
 

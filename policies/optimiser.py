@@ -47,7 +47,7 @@ class Adam:
     def step(self, *gradient: Tensor) -> None:
         """Take one step down the gradient, (n,) or of any shape a part, whose content is used up."""
         scale = None
-        gradients = [part.reshape(-1) for part in gradient]
+        gradients = [part.reshape(-1).float() for part in gradient]
         if self.clip_norm > 0.0:
             self.norm = torch.nn.utils.get_total_norm(gradients)
             scale = ((self.norm + 1e-6) / self.clip_norm).clamp(min=1.0)

@@ -33,6 +33,9 @@ from robot.store import Episode
 Stop = Callable[[], bool]
 
 NEVER = -1
+TOLD_EVERY = 8
+"""Of so many updates one is reported of in full."""
+
 RECENT = 5
 """Online episodes that the measures are taken on."""
 
@@ -77,7 +80,8 @@ class Training:
         for episode in demonstrations:
             self.buffer.add(episode, DEMO)
         self.sampler = QuotaSampler(self.buffer, config.sampler, config.seed, config.device)
-        actor = Actor(config.actor, states.size, spec.action_size)
+        dtype = getattr(torch, config.learner.precision)
+        actor = Actor(config.actor, states.size, spec.action_size, dtype)
         self.learner = Learner(config.learner, actor, config.value_range, config.seed, config.device)
         self.ratio = UpdateRatio(config.updates, config.per_steps)
         self.guide = Guide(config.schedule)
@@ -167,7 +171,8 @@ class Training:
         return max(0, self.robot_steps - self.config.schedule.start_steps)
 
     def _update(self, is_open: bool) -> Report:
-        report = self.learner.update(self.sampler.draw(), train_actor=is_open)
+        is_told = (self.learner.updates + 1) % TOLD_EVERY == 0
+        report = self.learner.update(self.sampler.draw(), train_actor=is_open, is_told=is_told)
         self.sampler.prioritise(self.learner.sample_errors)
         return report
 

@@ -16,6 +16,7 @@ from policies.allocator import keep_freed_memory
 from policies.learner import Learner
 from policies.learner_config import LearnerConfig
 from policies.sampler import Batch
+from policies.training import TOLD_EVERY
 
 
 def learner(size: Size, precision: str, is_compiled: bool) -> Callable[[], object]:
@@ -31,13 +32,15 @@ def learner(size: Size, precision: str, is_compiled: bool) -> Callable[[], objec
         precision=precision,
         is_compiled=is_compiled,
     )
-    made = Learner(config, Actor(actor, size.state, size.action), value_range=(-100.0, 100.0), seed=0)
+    made = Learner(
+        config, Actor(actor, size.state, size.action, getattr(torch, precision)), value_range=(-100.0, 100.0), seed=0
+    )
     generator = torch.Generator().manual_seed(0)
     batches = [_batch(size, generator) for _ in range(size.utd)]  # what drawing costs is measured with the store
 
     def block() -> None:
         for batch in batches:
-            made.update(batch)
+            made.update(batch, is_told=made.updates % TOLD_EVERY == 0)
 
     return block
 
