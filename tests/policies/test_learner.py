@@ -87,6 +87,29 @@ def test_the_target_follows_the_next_base_action_and_not_the_present_one() -> No
     assert torch.equal(subject.target(b._replace(discount=torch.zeros(32))), b.ret)
 
 
+def test_a_distributions_target_is_that_of_the_most_pessimistic_member_alone() -> None:
+    subject = learner(subset=4, critic="c51", atoms=11)
+    b = batch(size=8)
+    views = subject.critic.views(subject.target_flat["critic"])
+    out = subject.critics.outputs(views, b.next_state, b.next_base, b.next_base)
+    value = subject.values.value(out)
+    y = subject.target(b)
+    for i in range(8):
+        worst = out[int(value[:, i].argmin()), i : i + 1]
+        torch.testing.assert_close(y[i : i + 1], subject.values.target(b.ret[i : i + 1], b.discount[i : i + 1], worst))
+
+
+@pytest.mark.parametrize("critic", ["mse", "c51", "hl_gauss"])
+def test_every_kind_of_critic_learns_a_return_that_is_known(critic: str) -> None:
+    subject = learner(critic=critic, critic_rate=1e-2, value_range=(-1.0, 1.0))
+    ret = torch.linspace(-0.9, 0.9, 32)
+    b = batch(ret=ret, discount=torch.zeros(32))
+    for _ in range(300):
+        subject.critic_step(b)
+    views = subject.critic.views(subject.flat["critic"])
+    assert (subject.value(views, b, b.action) - ret).abs().mean() < 0.1
+
+
 def test_smoothing_noise_stays_within_its_clip_and_the_action_within_its_bound() -> None:
     subject = learner(target_noise=2.0, target_noise_clip=0.25)
     u, log_p = subject.next_action(batch(size=4000))

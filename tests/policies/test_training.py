@@ -84,6 +84,20 @@ def test_the_same_episodes_give_the_same_weights_bit_for_bit(name: str) -> None:
     assert_equal_states(*states)
 
 
+def test_no_update_ever_asks_the_base_policy(monkeypatch) -> None:
+    """T5: what it would do stands in the batch."""
+    training = begun()
+    training.take(ONLINE[0])
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the base was asked")
+
+    for name in ("predict", "act", "relabel"):
+        monkeypatch.setattr(type(training.base), name, refuse)
+    for _ in range(3):
+        training.learner.update(training.sampler.draw())
+
+
 def test_learning_that_is_told_to_stop_says_so_between_two_updates() -> None:
     training, calls = begun(), itertools.count()
     with pytest.raises(StoppedError, match="after update 4; resume from the checkpoint"):
