@@ -145,6 +145,11 @@ def assert_equal_states(one: dict[str, torch.Tensor], other: dict[str, torch.Ten
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
+@pytest.fixture(autouse=True)
+def _the_same_random_numbers_in_every_order() -> None:
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def spec() -> RobotSpec:
     return toy_spec()
