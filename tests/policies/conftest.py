@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,6 @@ from robot.store import Episode
 from robot.types import Source
 
 torch.set_num_threads(1)
-
-MakeEpisode = Callable[..., Episode]
 
 
 def toy_spec() -> RobotSpec:
@@ -148,18 +145,3 @@ def assert_equal_states(one: dict[str, torch.Tensor], other: dict[str, torch.Ten
 @pytest.fixture(autouse=True)
 def _the_same_random_numbers_in_every_order() -> None:
     torch.manual_seed(0)
-
-
-@pytest.fixture
-def spec() -> RobotSpec:
-    return toy_spec()
-
-
-@pytest.fixture
-def base() -> BasePolicy:
-    return toy_base()
-
-
-@pytest.fixture
-def episode() -> MakeEpisode:
-    return make_episode
