@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from policies.base import ActionScaler, BaseConfig, BasePolicy, base_network
+from policies.learner import Learner
 from policies.presets import preset
 from policies.sampler import Batch
 from policies.training import Training
@@ -125,6 +126,15 @@ def toy_batch(state_size: int, size: int = 32, seed: int = 0, axes: int = 2, **c
         to_go=noise(size),
     )
     return made._replace(**columns)
+
+
+def target_of(learner: Learner, batch: Batch) -> torch.Tensor:
+    """The learner's target by random numbers that it draws anew."""
+    return learner.target(batch, torch.randn(len(batch.ret), len(learner.actor.axes)), learner.draw_members())
+
+
+def next_action_of(learner: Learner, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    return learner.next_action(batch, torch.randn(len(batch.ret), len(learner.actor.axes)))
 
 
 def state_of(training: Training) -> dict[str, torch.Tensor]:

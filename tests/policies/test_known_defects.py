@@ -34,7 +34,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import configured, make_episode, small, toy_base, toy_batch, toy_spec
+from conftest import configured, make_episode, next_action_of, small, target_of, toy_base, toy_batch, toy_spec
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import CONFIG, DEMOS, ONLINE
@@ -64,7 +64,7 @@ def test_an_overridden_noise_is_the_noise_that_acts() -> None:
     spread = {}
     for noise in (0.05, 0.2):
         subject = learner(learner__target_noise=noise, learner__target_noise_clip=9.0, actor__bound=(1.0,))
-        spread[noise] = subject.next_action(toy_batch(5, 4000))[0].std().item()
+        spread[noise] = next_action_of(subject, toy_batch(5, 4000))[0].std().item()
     assert spread == {noise: pytest.approx(noise, rel=0.05) for noise in spread}
 
 
@@ -113,11 +113,11 @@ def test_where_the_sum_is_clipped_target_and_actor_see_the_clipped_action() -> N
     """7: the released buffer holds b + u as it was before the robot clipped it."""
     subject = learner(learner__target_noise=0.0, learner__subset=4)
     b = toy_batch(5, 16, next_base=torch.ones(16, 2))
-    plain = subject.target(b)
+    plain = target_of(subject, b)
     subject.actor.network.views(subject.target_flat["actor"])["bias1"].fill_(9.0)  # u = its whole bound, upwards
-    torch.testing.assert_close(subject.target(b), plain)
+    torch.testing.assert_close(target_of(subject, b), plain)
     subject.actor.network.views(subject.target_flat["actor"])["bias1"].fill_(-9.0)
-    assert not torch.allclose(subject.target(b), plain)
+    assert not torch.allclose(target_of(subject, b), plain)
 
 
 def test_an_update_reports_tensors_without_a_graph() -> None:
