@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,13 @@ class BasePolicy:
             phase[t + 1] = 0 if human else (phase[t] + 1) % self.config.execute_steps
         rows = np.arange(length + 1)
         return chunks[rows - phase, phase], phase
+
+    def digest(self) -> str:
+        """Return 16 hex digits of all that it acts by."""
+        shapes = json.dumps(dataclasses.asdict(self.config), sort_keys=True)
+        arrays = (self.scaler.middle, self.scaler.half, self.standardiser.mean, self.standardiser.scale)
+        parts = [shapes.encode(), self._flat.numpy().tobytes(), *(array.tobytes() for array in arrays)]
+        return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
     def save(self, directory: Path) -> None:
         """Write `base.safetensors` atomically, with the config and the robot's digest in its header."""

@@ -32,6 +32,7 @@ def save(directory: Path, training: Training) -> Path:
     header = {
         "config": training.config_json(),
         "spec_digest": training.spec.digest(),
+        "base": _base(training),
         "counters": json.dumps(
             {
                 "updates": learner.updates,
@@ -59,7 +60,7 @@ def restore(directory: Path, training: Training) -> int:
     Raises:
         StoreError: no checkpoint, a damaged one, or other demonstrations than it was made with.
         SpecError: it belongs to another robot.
-        ConfigError: it was made with another config, so going on would not be the same run.
+        ConfigError: it was made with another config or base policy, so going on would not be the same run.
     """
     path = Path(directory) / FILE
     tensors, header = read_tensors(path)
@@ -72,6 +73,11 @@ def restore(directory: Path, training: Training) -> int:
         raise ConfigError(
             f"Checkpoint {path} was made with another config; found {header['config']}, asked for "
             f"{training.config_json()}. Resume with the saved config, or start a new run."
+        )
+    if header.get("base", _base(training)) != _base(training):  # those from before it was noted have none
+        raise ConfigError(
+            f"Checkpoint {path} was made with base policy {header['base']}; found {_base(training)}. "
+            "Put the run's own base policy back, or start a new run."
         )
     counters = json.loads(header["counters"])
     if counters["demos"] != training.buffer.episodes[DEMO]:
@@ -89,6 +95,11 @@ def restore(directory: Path, training: Training) -> int:
     training.has_begun, training.opened_at = counters["has_begun"], counters["opened_at"]
     training.alarms.restore(counters["alarms"])
     return int(counters["episodes"])
+
+
+def _base(training: Training) -> str:
+    """Return which base policy it has, or "none"."""
+    return training.base.digest() if training.base is not None else "none"
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from policies.base import ActionScaler, BaseConfig, BasePolicy, base_network
+from policies.learner import Learner
 from policies.presets import preset
 from policies.sampler import Batch
 from policies.training import Training
@@ -20,8 +20,6 @@ from robot.store import Episode
 from robot.types import Source
 
 torch.set_num_threads(1)
-
-MakeEpisode = Callable[..., Episode]
 
 
 def toy_spec() -> RobotSpec:
@@ -130,6 +128,15 @@ def toy_batch(state_size: int, size: int = 32, seed: int = 0, axes: int = 2, **c
     return made._replace(**columns)
 
 
+def target_of(learner: Learner, batch: Batch) -> torch.Tensor:
+    """The learner's target by random numbers that it draws anew."""
+    return learner.target(batch, torch.randn(len(batch.ret), len(learner.actor.axes)), learner.draw_members())
+
+
+def next_action_of(learner: Learner, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    return learner.next_action(batch, torch.randn(len(batch.ret), len(learner.actor.axes)))
+
+
 def state_of(training: Training) -> dict[str, torch.Tensor]:
     """Copies of everything that learns: parameters, targets, optimisers."""
     learner = training.learner
@@ -145,16 +152,6 @@ def assert_equal_states(one: dict[str, torch.Tensor], other: dict[str, torch.Ten
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
-@pytest.fixture
-def spec() -> RobotSpec:
-    return toy_spec()
-
-
-@pytest.fixture
-def base() -> BasePolicy:
-    return toy_base()
-
-
-@pytest.fixture
-def episode() -> MakeEpisode:
-    return make_episode
+@pytest.fixture(autouse=True)
+def _the_same_random_numbers_in_every_order() -> None:
+    torch.manual_seed(0)

@@ -186,6 +186,25 @@ def test_under_an_alarm_the_base_acts_alone_even_in_an_evaluation(tmp_path, dete
         assert not decision.residual.any()
 
 
+@pytest.mark.parametrize("composer", ["residual", "policy"])
+def test_a_gripper_axis_gets_the_best_of_close_stay_and_open(tmp_path, composer: str) -> None:
+    config = configured({"actor.gripper_axis": 1, "actor.composer": composer}, CONFIG)
+    subject, seen = trained(tmp_path, config), set()
+    for observation in states(60):
+        decision = subject.act(observation)
+        base, phase = decision.base_action, decision.chunk_phase
+        at = subject.states.of(observation["state"][None], base[None], np.array([phase]))
+        q = subject.critics.gripper.forward(subject._gripper, torch.from_numpy(at))[0, 0]
+        assert decision.action[1] == (-1.0, 0.0, 1.0)[int(q.argmax())]
+        if composer == "residual":
+            np.testing.assert_allclose(decision.base_action + decision.residual, decision.action, atol=1e-6)
+        seen.add(float(decision.action[1]))
+    assert len(seen) > 1
+    untrained = policy(config)
+    untrained.reset(0)
+    assert untrained.act(OBSERVATION).action[1] == 0.0
+
+
 def test_directions_survive_the_trip_through_a_header() -> None:
     told = Directions(WARM_UP, 7, "The base acts alone: x")
     assert Directions.from_header(told.to_header() | {"version": "3"}) == told

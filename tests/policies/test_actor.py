@@ -53,7 +53,7 @@ def density(actor: Actor, views: dict[str, torch.Tensor], state: torch.Tensor) -
 
 def test_the_squashed_normals_log_density_is_that_of_torchs_distributions() -> None:
     actor = made(head="gaussian", composer="policy")
-    views, state, noise = weights(actor, 0.4), torch.randn(300, 6), torch.randn(300, 2)
+    views, state, noise = weights(actor, 0.3), torch.randn(300, 6), torch.randn(300, 2)
     u, log_p = actor.sample(views, state, noise)
     normal, mean = density(actor, views, state)
     x = mean + normal.scale * noise

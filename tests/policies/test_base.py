@@ -91,6 +91,7 @@ def test_a_saved_base_acts_bit_for_bit_alike(tmp_path) -> None:
     loaded = BasePolicy.load(tmp_path, toy_spec())
     feature = np.random.default_rng(1).standard_normal((20, 2)).astype(np.float32)
     assert loaded.config == base.config
+    assert loaded.digest() == base.digest() != toy_base(seed=6).digest()
     np.testing.assert_array_equal(loaded.predict(feature), base.predict(feature))
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from conftest import make_episode, toy_base, toy_batch, toy_spec
+from conftest import make_episode, next_action_of, target_of, toy_base, toy_batch, toy_spec
 
 from policies.actor import Actor, ActorConfig
 from policies.learner import DivergedError, Learner
@@ -73,30 +73,53 @@ def test_the_target_is_return_plus_discounted_minimum_clipped_to_the_possible_ra
     subject = learner(subset=4)
     b = batch()
     q = target_values(subject, b, b.next_base)
-    torch.testing.assert_close(subject.target(b), b.ret + 0.9 * q.amin(dim=0))
-    bounded = learner(subset=4, value_range=(-0.01, 0.02)).target(b)
+    torch.testing.assert_close(target_of(subject, b), b.ret + 0.9 * q.amin(dim=0))
+    bounded = target_of(learner(subset=4, value_range=(-0.01, 0.02)), b)
     assert bounded.min() == pytest.approx(-0.01)
     assert bounded.max() == pytest.approx(0.02)
 
 
 def test_the_target_follows_the_next_base_action_and_not_the_present_one() -> None:
     subject, b = learner(subset=4), batch()
-    y = subject.target(b)
-    assert torch.equal(subject.target(b._replace(base=b.base + 0.1)), y)
-    assert not torch.equal(subject.target(b._replace(next_base=b.next_base + 0.1)), y)
-    assert torch.equal(subject.target(b._replace(discount=torch.zeros(32))), b.ret)
+    y = target_of(subject, b)
+    assert torch.equal(target_of(subject, b._replace(base=b.base + 0.1)), y)
+    assert not torch.equal(target_of(subject, b._replace(next_base=b.next_base + 0.1)), y)
+    assert torch.equal(target_of(subject, b._replace(discount=torch.zeros(32))), b.ret)
+
+
+def test_a_distributions_target_is_that_of_the_most_pessimistic_member_alone() -> None:
+    subject = learner(subset=4, critic="c51", atoms=11)
+    b = batch(size=8)
+    views = subject.critic.views(subject.target_flat["critic"])
+    out = subject.critics.outputs(views, b.next_state, b.next_base, b.next_base)
+    value = subject.values.value(out)
+    y = target_of(subject, b)
+    for i in range(8):
+        worst = out[int(value[:, i].argmin()), i : i + 1]
+        torch.testing.assert_close(y[i : i + 1], subject.values.target(b.ret[i : i + 1], b.discount[i : i + 1], worst))
+
+
+@pytest.mark.parametrize("critic", ["mse", "c51", "hl_gauss"])
+def test_every_kind_of_critic_learns_a_return_that_is_known(critic: str) -> None:
+    subject = learner(critic=critic, critic_rate=1e-2, value_range=(-1.0, 1.0))
+    ret = torch.linspace(-0.9, 0.9, 32)
+    b = batch(ret=ret, discount=torch.zeros(32))
+    for _ in range(300):
+        subject.critic_step(b)
+    views = subject.critic.views(subject.flat["critic"])
+    assert (subject.value(views, b, b.action) - ret).abs().mean() < 0.1
 
 
 def test_smoothing_noise_stays_within_its_clip_and_the_action_within_its_bound() -> None:
     subject = learner(target_noise=2.0, target_noise_clip=0.25)
-    u, log_p = subject.next_action(batch(size=4000))
+    u, log_p = next_action_of(subject, batch(size=4000))
     assert u.abs().max() == pytest.approx(0.25 * 0.4)  # an untrained residual is zero: what is left is the noise
     assert not log_p.any()
-    wide, _ = learner(target_noise=2.0, target_noise_clip=9.0).next_action(batch(size=4000))
+    wide, _ = next_action_of(learner(target_noise=2.0, target_noise_clip=9.0), batch(size=4000))
     assert wide.abs().max() == pytest.approx(0.4)
     with torch.no_grad():
         subject.target_flat["actor"].normal_(std=3.0)
-    assert subject.next_action(batch(size=4000))[0].abs().max() <= 0.4
+    assert next_action_of(subject, batch(size=4000))[0].abs().max() <= 0.4
 
 
 def test_an_actor_step_gives_the_critics_no_gradient_and_moves_only_actor_and_its_target() -> None:

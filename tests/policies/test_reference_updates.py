@@ -7,6 +7,7 @@ does not mean what its paper means differs here. Widths, members and mini-batche
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import replace
 
 import pytest
@@ -92,12 +93,14 @@ METHODS: dict[str, Method] = {
 CASES = [(name, method, 2) for name, method in METHODS.items()]
 CASES.append(("hil-serl", replace(HIL_SERL, gripper=1, grip_penalty=0.02), 3))
 CASES.append(("gated", replace(GATED, gripper=2, grip_penalty=0.02), 3))
+SOFT = replace(GATED, head="gaussian", log_std=(-5.0, 2.0), entropy=-0.5, returns=(-math.inf, math.inf))
+CASES.append(("gated", SOFT, 2))  # no preset, but a method: the base's action counts no entropy
 
 
 def pair(name: str, method: Method, axes: int) -> tuple[Learner, PlainLearner]:
     """A learner somewhere in the middle of learning, and the reference from the same parameters."""
     more = {"actor.gripper_axis": method.gripper} if method.gripper >= 0 else {}
-    more |= {"actor.gate": "lower_bound"} if name == "gated" else {}
+    more |= {"actor.gate": "lower_bound", "actor.head": method.head} if name == "gated" else {}
     config = small(name, **more)
     learner = Learner(config.learner, Actor(config.actor, STATE, axes), config.value_range, seed=7)
     g = torch.Generator().manual_seed(1)
@@ -127,7 +130,7 @@ def test_there_is_a_reference_for_every_preset() -> None:
     assert METHODS.keys() == PRESETS.keys()
 
 
-@pytest.mark.parametrize(("name", "method", "axes"), CASES, ids=[f"{n}-{a}-axes" for n, _, a in CASES])
+@pytest.mark.parametrize(("name", "method", "axes"), CASES, ids=[f"{n}-{m.head}-{a}-axes" for n, m, a in CASES])
 def test_an_update_is_the_papers(name: str, method: Method, axes: int) -> None:
     learner, plain = pair(name, method, axes)
     before = {part: flat.clone() for part, flat in learner.flat.items()}

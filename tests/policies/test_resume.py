@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from conftest import assert_equal_states, configured, make_episode, small, state_of, toy_base, toy_spec
+from runs import CONFIG, DEMOS, ONLINE
 
 from policies import checkpoint
 from policies.acting import published
 from policies.training import Training
 from policies.training_config import TrainingConfig
 from robot.errors import ConfigError, SpecError, StoreError
-from runs import CONFIG, DEMOS, ONLINE
 
 EARLY: dict[str, Any] = {"updates": 2, "schedule__start_steps": 6, "schedule__warmup_steps": 5}
 RANKED: dict[str, Any] = {
@@ -40,8 +40,11 @@ def fresh(config: TrainingConfig) -> Training:
     return Training(toy_spec(), toy_base(), DEMOS, config)
 
 
-@pytest.mark.parametrize("cut", [0, 1, 4])
-@pytest.mark.parametrize("name", CONFIGS)
+CUTS = [(name, cut) for name in CONFIGS for cut in (1, 4)]
+CUTS += [("plain", 0), ("pretrained", 0), ("ranked, in the middle of hold-out", 7)]
+
+
+@pytest.mark.parametrize(("name", "cut"), CUTS)
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, name: str, cut: int) -> None:
     whole = fresh(CONFIGS[name])
     whole.prepare()

@@ -59,6 +59,13 @@ def test_failure_ends_the_value_and_an_abort_does_not() -> None:
     np.testing.assert_allclose(targets(buffer(make_episode(2, end="abort"), gamma=0.5), 1, 4.0), [2.0, 2.0])
 
 
+@pytest.mark.parametrize(("end", "last"), [("success", 1.0), ("failure", 0.0), ("timeout", 2.0), ("abort", 2.0)])
+def test_a_person_who_ends_the_episode_changes_nothing_about_its_end(end: str, last: float) -> None:
+    """R7."""
+    filled = buffer(make_episode(3, end=end, human=(2,)), gamma=0.5)
+    assert targets(filled, 1, value=4.0)[-1] == last
+
+
 def test_every_step_of_every_episode_is_a_transition() -> None:
     filled = buffer(make_episode(4), make_episode(1, human=(0,)), make_episode(6, end="abort", human=(0, 5)))
     assert len(filled.pool(ONLINE)) == 11

@@ -41,7 +41,8 @@ def test_in_the_start_nothing_is_learnt_and_its_steps_oblige_to_nothing() -> Non
 
 
 def test_the_critics_updates_at_the_beginning_are_done_once_and_leave_the_actor_bit_for_bit() -> None:
-    subject = training("rlpd", schedule__start_steps=5, schedule__critic_updates=7, schedule__warmup_steps=99)
+    stages = {"schedule__start_steps": 5, "schedule__critic_updates": 7, "schedule__warmup_steps": 99}
+    subject = training("rlpd", learner__actor_every=1, **stages)
     before = {name: subject.learner.flat[name].clone() for name in ("actor", "temperature")}
     counts = []
     for episode in EPISODES[:3]:

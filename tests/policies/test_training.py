@@ -8,11 +8,11 @@ import itertools
 import pytest
 import torch
 from conftest import assert_equal_states, configured, make_episode, small, state_of, toy_base, toy_spec
+from runs import CONFIG, DEMOS, ONLINE
 
 from policies.mirror import Mirror, MirrorConfig
 from policies.training import StoppedError, Training
 from robot.errors import ConfigError
-from runs import CONFIG, DEMOS, ONLINE
 
 
 def begun(config=CONFIG, demos=DEMOS) -> Training:
@@ -82,6 +82,20 @@ def test_the_same_episodes_give_the_same_weights_bit_for_bit(name: str) -> None:
             training.take(episode)
         states.append(state_of(training))
     assert_equal_states(*states)
+
+
+def test_no_update_ever_asks_the_base_policy(monkeypatch) -> None:
+    """T5: what it would do stands in the batch."""
+    training = begun()
+    training.take(ONLINE[0])
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the base was asked")
+
+    for name in ("predict", "act", "relabel"):
+        monkeypatch.setattr(type(training.base), name, refuse)
+    for _ in range(3):
+        training.learner.update(training.sampler.draw())
 
 
 def test_learning_that_is_told_to_stop_says_so_between_two_updates() -> None:
