@@ -101,7 +101,7 @@ class EnsembleMlp:
         if self.dtype != torch.float32:
             views = {name: view.to(self.dtype) for name, view in views.items()}
             x = x.to(self.dtype)
-        # every layer's output lies member by member: what lies otherwise is copied for the next product, and its gradient
+        # outputs lie member by member: what lies otherwise is copied for the next product, and for the gradient again
         layers = [x.expand(len(views["weight0"]), -1, -1)]
         for i in range(self.depth + 1):
             layers.append(self._activate(torch.baddbmm(views[f"bias{i}"], layers[-1], views[f"weight{i}"]), i))

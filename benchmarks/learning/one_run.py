@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measure
-from benchmarks.learning.plans import METHODS, TASKS, Plan
+from benchmarks.learning.plans import METHODS, QUICK, TASKS, Plan
 from sessions.evaluate import clear_old, evaluate
 from sessions.open_session import open_session
 from sessions.pretrain import pretrain
@@ -26,7 +26,6 @@ from sessions.run import Run, open_run
 
 def play(plan: Plan, out: Path) -> dict[str, Any]:
     """Play the whole run, or what is missing of it; returns its result."""
-    task = TASKS[plan.task]
     this = _open(plan, out)
     done = {line["phase"]: line for line in this.lines("phases")}
     if "record" not in done:
@@ -37,7 +36,7 @@ def play(plan: Plan, out: Path) -> dict[str, Any]:
     curve = this.lines("curve")
     if not curve:
         curve = [_point(this, "base", 0, plan.episodes)]
-    for steps in range(task.every, task.steps + 1, task.every):
+    for steps in range(plan.every, plan.steps + 1, plan.every):
         if steps <= curve[-1]["steps"]:
             continue
         stage = _until(this, steps)
@@ -53,7 +52,7 @@ def _open(plan: Plan, out: Path) -> Run:
     arguments = argparse.Namespace(
         run=out,
         config=None,
-        overrides=[] if is_there else [*plan.overrides, f"training.total_steps={task.steps}"],
+        overrides=[] if is_there else [*plan.overrides, f"training.total_steps={plan.steps}"],
         seed=None if is_there else plan.seed,
         env=None if is_there else task.env,
         preset=None if is_there else METHODS[plan.method].preset,
@@ -110,9 +109,11 @@ def main() -> None:
     parser.add_argument("--method", choices=METHODS, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--episodes", type=int, default=50, help="of each evaluation")
+    parser.add_argument("--quick", action="store_true", help="a few hundred steps")
     parser.add_argument("--out", type=Path, required=True, help="run directory")
     arguments = parser.parse_args()
-    plan = Plan(arguments.task, arguments.method, arguments.seed, arguments.episodes, tuple(arguments.overrides))
+    extra = (*(QUICK if arguments.quick else ()), *arguments.overrides)
+    plan = Plan(arguments.task, arguments.method, arguments.seed, arguments.episodes, extra, arguments.quick)
     started = time.monotonic()
     found = play(plan, arguments.out)
     sys.stdout.write(json.dumps(found | {"wall_s": round(time.monotonic() - started)}) + "\n")

@@ -68,6 +68,10 @@ METHODS = {
 }
 
 
+QUICK = ("session.demonstrations=5", "bc.updates=200", "training.schedule.warmup_steps=50", "training.updates=1")
+QUICK_STEPS = 150
+
+
 @dataclass(frozen=True)
 class Plan:
     """One run of the campaign."""
@@ -77,10 +81,19 @@ class Plan:
     seed: int
     episodes: int = 50
     extra: tuple[str, ...] = field(default=())
+    is_quick: bool = False
 
     @property
     def name(self) -> str:
         return f"{self.task}-{self.method}-{self.seed}"
+
+    @property
+    def steps(self) -> int:
+        return QUICK_STEPS if self.is_quick else TASKS[self.task].steps
+
+    @property
+    def every(self) -> int:
+        return QUICK_STEPS if self.is_quick else TASKS[self.task].every
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -88,9 +101,9 @@ class Plan:
         return (*TASKS[self.task].overrides, *METHODS[self.method].overrides, *self.extra)
 
 
-def plans() -> list[Plan]:
-    """Return every run: first a seed of each method on each task, then the next seeds."""
-    most = max(method.seeds for method in METHODS.values())
+def plans(at_most: int = 0) -> list[Plan]:
+    """Return every run: first a seed of each method on each task, then the next seeds; `at_most` 0 for all of them."""
+    most = at_most or max(method.seeds for method in METHODS.values())
     return [
         Plan(task, name, FIRST_SEED + seed)
         for seed in range(most)

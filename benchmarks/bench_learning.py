@@ -1,0 +1,130 @@
+"""How fast, how safely and how well each method learns: tasks times methods times seeds, evaluated on the way.
+
+    nudge bench learning                                   # all of it: hours; goes on where it was cut
+    python -m benchmarks.bench_learning --tasks peg --methods gated rlpd --seeds 3
+
+Every run that is done is a line of runs/learning/results.jsonl; those that are there are not run again. Tasks of others
+need `make bench-setup`; without it they are left out, and said to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+
+from benchmarks import measure
+from benchmarks.learning import results
+from benchmarks.learning.plans import METHODS, TASKS, Plan, plans
+from benchmarks.measure import FOLDER
+from sessions.processes import ONE_THREAD
+from sessions.progress import Progress
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = FOLDER / "learning"
+QUICK = Plan("peg", "gated", 0, episodes=5)
+
+
+class Campaign:
+    """Runs plans, as many side by side as there are processors, and keeps their results."""
+
+    def __init__(self, folder: Path, quick: bool) -> None:
+        self._folder, self._quick = folder, quick
+        self._file = folder / "results.jsonl"
+        self._lock = threading.Lock()
+        self._children: set[subprocess.Popen[str]] = set()
+
+    def known(self) -> set[str]:
+        return {f"{r['task']}-{r['method']}-{r['seed']}" for r in results.read(self._file)}
+
+    def run(self, chosen: list[Plan]) -> None:
+        """Run what is not known yet."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        waiting = deque(plan for plan in chosen if plan.name not in self.known())
+        with Progress("learning", total=len(waiting)) as progress:
+            threads = [
+                threading.Thread(target=self._work, args=(waiting, progress)) for _ in range(os.cpu_count() or 1)
+            ]
+            for thread in threads:
+                thread.start()
+            try:
+                for thread in threads:
+                    thread.join()
+            except BaseException:
+                waiting.clear()
+                for child in list(self._children):
+                    child.terminate()
+                raise
+
+    def _work(self, waiting: deque[Plan], progress: Progress) -> None:
+        while True:
+            with self._lock:
+                if not waiting:
+                    return
+                plan = waiting.popleft()
+            status, text = self._one(plan)
+            with self._lock:
+                if status == 0:
+                    with self._file.open("a") as file:
+                        file.write(text.splitlines()[-1] + "\n")
+                progress.advance(note=f"{plan.name} {'done' if status == 0 else f'failed, see {self._log(plan)}'}")
+
+    def _one(self, plan: Plan) -> tuple[int, str]:
+        out = self._folder / plan.name
+        command = [TASKS[plan.task].python or sys.executable, "-m", "benchmarks.learning.one_run", "--out", str(out)]
+        command += ["--task", plan.task, "--method", plan.method, "--seed", str(plan.seed)]
+        command += ["--episodes", str(plan.episodes), *(["--quick"] if self._quick else [])]
+        with self._log(plan).open("a") as log:
+            environment = os.environ | ONE_THREAD | {"NUDGE_PARENT": str(os.getpid())}
+            child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+            self._children.add(child)
+            text, _ = child.communicate()
+            self._children.discard(child)
+        return child.returncode, text
+
+    def _log(self, plan: Plan) -> Path:
+        return self._folder / f"{plan.name}.log"
+
+
+def chosen_plans(tasks: list[str], methods: list[str], seeds: int) -> list[Plan]:
+    """Return the plans of these tasks and methods; those whose interpreter is missing are left out, and said to be."""
+    found = []
+    for plan in plans(seeds):
+        if plan.task in tasks and plan.method in methods:
+            python = TASKS[plan.task].python
+            if python and not (ROOT / python).exists():
+                continue
+            found.append(plan)
+    for task in tasks:
+        if TASKS[task].python and not (ROOT / TASKS[task].python).exists():
+            sys.stderr.write(f"{task} is left out: there is no {TASKS[task].python}; make it with: make bench-setup\n")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one short run, to see that all of it works")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--seeds", type=int, default=0, help="at most so many of each (default: as planned)")
+    arguments = parser.parse_args()
+    folder = FOLDER / f"learning-quick-{os.getpid()}" if arguments.quick else RUNS
+    campaign = Campaign(folder, arguments.quick)
+    campaign.run([QUICK] if arguments.quick else chosen_plans(arguments.tasks, arguments.methods, arguments.seeds))
+    found = results.read(folder / "results.jsonl")
+    for task in TASKS:
+        for method in METHODS:
+            of_both = [result for result in found if (result["task"], result["method"]) == (task, method)]
+            for line in results.lines(task, method, of_both) if of_both else []:
+                measure.tell(line)
+    if arguments.quick and not found:
+        sys.stderr.write(f"The run failed; its log is in {folder}.\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    measure.run(main)
