@@ -51,7 +51,7 @@ class ActorConfig(Settings):
         -1, "action axis of a gripper with a head of its own: close, stay or open; -1 for none", low=-1, high=100
     )
     gate: str = setting(
-        "none",
+        "lower_bound",
         "when the base acts instead: never; where its smallest value is larger (greedy, IBRL); where the critics are "
         "not sure that u is no worse (lower_bound)",
         choices=GATES,
@@ -61,7 +61,7 @@ class ActorConfig(Settings):
     )
     gate_margin: float = setting(0.0, "how much worse u may be, in units of return", low=0.0, high=1e3)
     gate_trials: float = setting(
-        0.0, "share of a training session's episodes that are played as if there were no gate", low=0.0, high=1.0
+        0.25, "share of a training session's episodes that are played as if there were no gate", low=0.0, high=1.0
     )
 
     @property

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from policies.actor import Actor
+from policies.calql import cal_ql
 from policies.critics import Critics
 from policies.learner_config import LearnerConfig
 from policies.networks import Views, subset
@@ -109,7 +110,8 @@ class Learner:
         views = self.critic.leaves(self.flat["critic"])
         loss, error, report = self._critic_loss(views, batch, noise, members)
         if is_offline and self.config.conservative > 0.0:
-            loss = loss + self.config.conservative * self.cal_ql(views, batch)
+            actor = self.actor.network.constants(self.flat["actor"])
+            loss = loss + self.config.conservative * cal_ql(self.critics, views, actor, batch, self.generator)
         self._descend("critic", loss, views)
         polyak(self.target_flat["critic"], self.flat["critic"], self.config.tau)
         self.sample_errors = error
@@ -267,33 +269,6 @@ class Learner:
         self._descend("actor", loss, views)
         self.target_flat["actor"].copy_(self.flat["actor"])
         return {"clone_loss": loss.detach()}
-
-    def cal_ql(self, views: Views, batch: Batch, actions: int = 10) -> Tensor:
-        """Return the calibrated conservative regulariser (Nakamoto et al. 2023, equation 3.1).
-
-        mean over critics of logsumexp over actions of Q(s, .) - Q(s, a): the actions are `actions` uniform ones, and as
-        many of the policy at s and at s'; values of the policy's are raised to the return that followed in the data.
-        """
-        count, size = len(batch.state), len(self.actor.axes)
-        rows = batch._replace(state=batch.state.repeat(actions, 1), base=batch.base.repeat(actions, 1))
-        anywhere = torch.rand((actions * count, size), generator=self.generator, device=self.device) * 2.0 - 1.0
-        density = size * math.log(0.5)
-        parts = [self._values_at(views, rows, anywhere * self.actor.bound) - density]
-        for state in (batch.state, batch.next_state):
-            noise = torch.randn((actions * count, size), generator=self.generator, device=self.device)
-            with torch.no_grad():
-                u, log_p = self.actor.sample(
-                    self.actor.network.views(self.flat["actor"]), state.repeat(actions, 1), noise
-                )
-            raised = torch.maximum(self._values_at(views, rows, u), batch.to_go.repeat(actions))
-            parts.append(raised - log_p)
-        every = torch.cat([part.view(-1, actions, count) for part in parts], dim=1)
-        shown = self.critics.all_values(views, batch.state, batch.base, batch.action)
-        return (torch.logsumexp(every, dim=1) - shown).mean()
-
-    def _values_at(self, views: Views, rows: Batch, u: Tensor) -> Tensor:
-        a = self.actor.compose(rows.base, u, self._zero_grip(rows))
-        return self.critics.all_values(views, rows.state, rows.base, a)
 
     def value(self, views: Views, batch: Batch, action: Tensor, what: str = "mean") -> Tensor:
         """Return the ensemble's value (B,) of `action` (B, A): its mean, minimum, or the first critic's."""
