@@ -18,7 +18,7 @@ from robot.types import NO_VERSION
 
 CONFIG = configured(
     {
-        "actor": ActorConfig(bound=(0.3, 0.1), hidden=(16,), noise=0.5),
+        "actor": ActorConfig(bound=(0.3, 0.1), hidden=(16,), noise=0.5, gate="none"),
         "learner.members": 3,
         "learner.hidden": (16,),
         "schedule.guide_steps": 0,

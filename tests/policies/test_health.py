@@ -111,7 +111,7 @@ def test_measures_are_by_hand() -> None:
     assert measures["residual"] == pytest.approx(0.5)
     base = training.buffer.column("base")[:5]
     assert measures["saturated"] == pytest.approx((base[:, 0] + 0.5 > 1.0).mean() / 2)
-    assert "gate_open" not in measures
+    assert measures["gate_open"] == 1.0  # no critic sees a difference
     assert training.buffer.episodes["online"] == 1  # looking changes nothing
 
 

@@ -37,7 +37,6 @@ def test_presets_differ_from_each_other() -> None:
     assert len(set(values)) == len(PRESETS)
 
 
-@pytest.mark.xfail(strict=True, reason="its gate is off by default; see what bench-learner measures")
 def test_the_gated_preset_has_a_gate() -> None:
     assert preset("gated").values["training.actor.gate"] != "none"
 
