@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from conftest import configured, small, toy_spec
 from toy_worlds import Corridor, Reach
 
@@ -20,8 +21,9 @@ def act_of(policy: LearntPolicy):
     return lambda state: policy.act({"state": state}).action
 
 
-def test_a_residual_learns_to_mend_a_biased_base(tmp_path) -> None:
-    """T14: from below 20 % to above 80 %."""
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_residual_learns_to_mend_a_biased_base(tmp_path, precision: str) -> None:
+    """T14: from below 20 % to above 80 %, whatever the products are computed in."""
     world = Reach()
     config = configured(
         {
@@ -36,6 +38,7 @@ def test_a_residual_learns_to_mend_a_biased_base(tmp_path) -> None:
             "learner.actor_rate": 1e-3,
             "learner.critic_rate": 1e-3,
             "learner.tau": 0.01,
+            "learner.precision": precision,
             "sampler.batch": 128,
             "sampler.gamma": 0.9,
             "sampler.demo_share": 0.0,
