@@ -15,6 +15,7 @@ from policies import checkpoint
 from policies.base import BasePolicy
 from policies.jsonfile import append_json_line, read_json, write_json
 from policies.mirror import Mirror
+from policies.tensorfile import remove_torn
 from policies.training import Stop, StoppedError, Training, never
 from policies.training_config import TrainingConfig
 from policies.weights import WeightsDirectory
@@ -83,6 +84,8 @@ class Learning:
             StoppedError, DivergedError: while preparing.
         """
         training = self.training
+        for folder in (self._paths.weights, self._paths.checkpoint):
+            remove_torn(folder)
         if has_checkpoint(self._paths):
             taken = checkpoint.restore(self._paths.checkpoint, training)
             _check_length(online, taken)
