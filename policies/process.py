@@ -165,7 +165,7 @@ def run_learner(spec: RobotSpec, paths: Paths, config: TrainingConfig, stop: Sto
             online = online or _wait_for_store(paths.online, stop)
             while online is not None and not training.is_finished and _wait_for_episode(online, training.version, stop):
                 version = training.version
-                progress = learning.take(online.episode(version), stop, behind=len(online) - version - 1)
+                progress = learning.take(online.episode(version), stop, behind=online.refresh() - version - 1)
             if online is not None:
                 learning.save()
         except StoppedError:

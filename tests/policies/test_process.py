@@ -127,3 +127,19 @@ def test_what_a_killed_learner_left_half_written_is_removed_and_nothing_else(tmp
     run_learner(toy_spec(), paths(tmp_path), CONFIG, stop=lambda: False)
     assert not any(path.exists() for path in torn)
     assert {path.name for path in (tmp_path / "learner").iterdir()} == {checkpoint.FILE, Progress.FILE}
+
+
+def test_a_learner_that_is_late_tells_by_how_much_at_every_episode(tmp_path, monkeypatch) -> None:
+    stored(tmp_path, short=True)
+    take = Training.take
+
+    def overtaken(self: Training, episode, stop):
+        if self.version == 0:
+            write(tmp_path / "short.zarr", ONLINE[2:])  # all that the robot plays, it plays meanwhile
+        return take(self, episode, stop)
+
+    monkeypatch.setattr(Training, "take", overtaken)
+    config = dataclasses.replace(CONFIG, total_steps=sum(e.length for e in ONLINE))
+    run_learner(toy_spec(), paths(tmp_path, online="short.zarr"), config, stop=lambda: False)
+    lines = [json.loads(x) for x in (tmp_path / "metrics" / "learner.jsonl").read_text().splitlines()]
+    assert [x["behind"] for x in lines] == [1, 6, 5, 4, 3, 2, 1, 0]
