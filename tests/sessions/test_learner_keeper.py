@@ -1,4 +1,4 @@
-"""A learner that dies, stops, hangs or leaves too early is started again; one that has finished, or never learns, is not.
+"""A learner that dies, stops, hangs or leaves too early is started again; one that is done, or never learns, is not.
 
 The learners are real processes that do one thing each; nothing here says how long anything takes.
 """
@@ -38,7 +38,9 @@ HANGS = BEACON + "Beacon(Path(sys.argv[1])); time.sleep(1000)"
 class Cell:
     """A run, and learners that follow scripts: the first takes the first, and so on; the last one stays."""
 
-    def __init__(self, path: Path, *scripts: str, versions: Iterator[int] | None = None, timeout_s: float = 100) -> None:
+    def __init__(
+        self, path: Path, *scripts: str, versions: Iterator[int] | None = None, timeout_s: float = 100
+    ) -> None:
         session = dataclasses.replace(RunConfig().session, learner_timeout_s=timeout_s)
         self.run = Run(path, dataclasses.replace(RunConfig(), session=session))
         self.scripts = list(scripts)

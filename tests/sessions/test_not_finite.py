@@ -1,4 +1,4 @@
-"""A number that is none, wherever it comes from: one sentence that names it, status 1, and all that was whole is kept."""
+"""A number that is none, wherever it comes from: one sentence names it, status 1, and all that was whole is kept."""
 
 from __future__ import annotations
 
