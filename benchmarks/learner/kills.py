@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -85,7 +86,8 @@ def _metrics(who: str, scene: str, result: Deaths, is_quick: bool) -> list[Metri
     caught = f"; caught up after at most {max(result.caught_up_s):.1f} s" if result.caught_up_s else ""
     middle = sorted(result.resumed_s)[len(result.resumed_s) // 2] if result.resumed_s else math.nan
     longest = max(result.resumed_s, default=math.nan)
-    note = f"median {middle:.1f} s{caught}{paused}"
+    load = f"; load {os.getloadavg()[2]:.1f} on {os.cpu_count()} cores"
+    note = f"median {middle:.1f} s{caught}{load}{paused}"
     whole = {} if is_quick else {"at_least": KILLS}
     return [
         _line(f"{who}_kills_{scene}", result.points, "", result.points, whole, note=f"in: {hit}"),
