@@ -66,8 +66,8 @@ class Learning:
             learning.begin(online, is_resumed)        # version 0, or the checkpoint's, is published
             learning.take(online.episode(learning.training.version))
 
-    A checkpoint is written every `checkpoint_every` episodes and at the end; resumed from one, the run goes on as if it had never
-    stopped, bit for bit.
+    A checkpoint is written every `checkpoint_every` episodes and at the end; resumed from one, the run goes on as if it
+    had never stopped, bit for bit.
     """
 
     def __init__(self, training: Training, paths: Paths) -> None:
