@@ -16,6 +16,7 @@ from policies.allocator import keep_freed_memory
 from policies.base import BasePolicy
 from policies.jsonfile import append_json_line, read_json, write_json
 from policies.mirror import Mirror
+from policies.tensorfile import remove_torn
 from policies.training import Stop, StoppedError, Training, never
 from policies.training_config import TrainingConfig
 from policies.weights import WeightsDirectory
@@ -66,8 +67,8 @@ class Learning:
             learning.begin(online, is_resumed)        # version 0, or the checkpoint's, is published
             learning.take(online.episode(learning.training.version))
 
-    A checkpoint is written every few episodes and by `finish`; resumed from one, the run goes on as if it had never
-    stopped, bit for bit.
+    A checkpoint is written every `checkpoint_every` episodes and at the end; resumed from one, the run goes on as if it
+    had never stopped, bit for bit.
     """
 
     def __init__(self, training: Training, paths: Paths) -> None:
@@ -84,6 +85,8 @@ class Learning:
             StoppedError, DivergedError: while preparing.
         """
         training = self.training
+        for folder in (self._paths.weights, self._paths.checkpoint):
+            remove_torn(folder)
         if has_checkpoint(self._paths):
             taken = checkpoint.restore(self._paths.checkpoint, training)
             _check_length(online, taken)
@@ -164,7 +167,7 @@ def run_learner(spec: RobotSpec, paths: Paths, config: TrainingConfig, stop: Sto
             online = online or _wait_for_store(paths.online, stop)
             while online is not None and not training.is_finished and _wait_for_episode(online, training.version, stop):
                 version = training.version
-                progress = learning.take(online.episode(version), stop, behind=len(online) - version - 1)
+                progress = learning.take(online.episode(version), stop, behind=online.refresh() - version - 1)
             if online is not None:
                 learning.save()
         except StoppedError:

@@ -22,6 +22,12 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]
     os.replace(temporary, path)
 
 
+def remove_torn(folder: Path) -> None:
+    """Delete what writers left half-written in `folder` when they were killed; for the only one that writes there."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the header of `path`.
 

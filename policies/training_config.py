@@ -21,7 +21,9 @@ class TrainingConfig(Settings):
     total_steps: int = setting(6000, "robot steps after which learning ends", unit="steps", low=1, high=10**9)
     updates: int = setting(4, "critic updates per `per_steps` robot steps", low=0, high=1000)
     per_steps: int = setting(1, "robot steps to which `updates` refers", unit="steps", low=1, high=1000)
-    checkpoint_every: int = setting(5, "episodes between checkpoints", unit="episodes", low=1, high=10**6)
+    checkpoint_every: int = setting(
+        1, "episodes between checkpoints; a death repeats their updates", unit="episodes", low=1, high=10**6
+    )
     seed: int = setting(0, "seed of weights, mini-batches and noise", low=0, high=2**31)
     device: str = setting("cpu", "what the learner computes on: cpu, cuda, cuda:1 ...")
     threads: int = setting(1, "cores that the learner may use; the actor needs one of its own", low=1, high=256)

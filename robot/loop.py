@@ -62,6 +62,9 @@ def run_episode(
     """Run one episode from reset to end and commit it; every step is in the sink before the next is decided.
 
     When the robot fails in mid-episode the exception passes through, and the steps stay in the sink's journal.
+
+    Raises:
+        SpecError: an observation is not as the robot's spec says, or not finite; nobody has acted on it.
     """
     started = time.monotonic()
     summary = EpisodeSummary(seed)
@@ -73,6 +76,7 @@ def run_episode(
     was_human = False
     while not step.is_last:
         tick = time.monotonic()
+        env.spec_robot.check(step.observation)  # from what is no number no action comes that is one
         decision = policy.act(step.observation)
         after_step, after = env.advance(decision)
         sink.append(
@@ -105,6 +109,7 @@ def run_episode(
         summary.cause = after.cause
         was_human = is_human
         step, before = after_step, after
+    env.spec_robot.check(step.observation)
     last = policy.act(step.observation)
     sink.commit(FinalRecord(step.observation, before.stamp_ns, last.base_action, last.chunk_phase))
     summary.is_success = step.is_success

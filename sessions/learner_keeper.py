@@ -47,11 +47,9 @@ class LearnerKeeper:
             RobotError: it has died too often without learning anything in between; says how it ended.
         """
         code = self.child.process.poll()
-        if code == 0 or (code is None and not self._is_stuck()):
+        how = self._stuck() if code is None else self._ended(code)
+        if not how:
             return
-        how = how_it_ended(code) if code is not None else self._watch.problem().removeprefix("The learner ").rstrip(".")
-        if code is not None and code > 0:
-            how = f"{how}: {self.child.last_words()}"
         version = self._newest()
         self._tries = self._tries + 1 if version == self._version else 1
         self._version = version
@@ -64,10 +62,23 @@ class LearnerKeeper:
         self._stop(self.child)
         self.child = self._start()
 
-    def _is_stuck(self) -> bool:
-        """Whether the process is there and will not go on by itself; asked rarely, since it reads files."""
+    @property
+    def is_done(self) -> bool:
+        """Whether the learner has learnt all that there will be, and ended."""
+        return self.child.process.poll() == 0 and not self._watch.problem()
+
+    def _ended(self, code: int) -> str:
+        """Return how a process ended that should be there; "" where its work is done."""
+        if code == 0:
+            # one that was told to stop, by whoever, leaves in order and has not finished
+            return "" if self.is_done else "ended before its time"
+        return f"{how_it_ended(code)}: {self.child.last_words()}" if code > 0 else how_it_ended(code)
+
+    def _stuck(self) -> str:
+        """Return why a process that is there will not go on by itself, or ""; asked rarely, since it reads files."""
         if time.monotonic() - self._looked < LOOK_S or not self._run.learner_file.exists():
-            return False
+            return ""
         self._looked = time.monotonic()
+        problem = self._watch.problem().removeprefix("The learner ").rstrip(".")
         # until it has written its own, the file is that of the one before
-        return bool(self._watch.problem()) and self._watch.pid == self.child.process.pid
+        return problem if self._watch.pid == self.child.process.pid else ""

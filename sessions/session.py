@@ -160,7 +160,7 @@ class Session:
         tail = self._run.tail("learner")
         with Progress("last updates", total=self._run.config.training.total_steps) as progress:
             learnt = 0
-            while keeper.child.process.poll() != 0:
+            while not keeper.is_done:
                 keeper.look()
                 time.sleep(POLL_S)
                 for line in tail.new():

@@ -113,3 +113,33 @@ def test_a_torn_last_line_of_the_metrics_is_learnt_again(tmp_path) -> None:
     run_learner(toy_spec(), paths(tmp_path, results=tmp_path / "again"), CONFIG, stop=lambda: False)
     versions = [json.loads(line)["version"] for line in file.read_text().splitlines()]
     assert versions == [json.loads(line)["version"] for line in whole.splitlines()]
+
+
+def test_what_a_killed_learner_left_half_written_is_removed_and_nothing_else(tmp_path) -> None:
+    stored(tmp_path)
+    torn = [
+        tmp_path / "weights" / ".v00000003.safetensors.4711.tmp",
+        tmp_path / "learner" / f".{checkpoint.FILE}.4711.tmp",
+    ]
+    for path in torn:
+        path.parent.mkdir()
+        path.write_bytes(b"half of it")
+    run_learner(toy_spec(), paths(tmp_path), CONFIG, stop=lambda: False)
+    assert not any(path.exists() for path in torn)
+    assert {path.name for path in (tmp_path / "learner").iterdir()} == {checkpoint.FILE, Progress.FILE}
+
+
+def test_a_learner_that_is_late_tells_by_how_much_at_every_episode(tmp_path, monkeypatch) -> None:
+    stored(tmp_path, short=True)
+    take = Training.take
+
+    def overtaken(self: Training, episode, stop):
+        if self.version == 0:
+            write(tmp_path / "short.zarr", ONLINE[2:])  # all that the robot plays, it plays meanwhile
+        return take(self, episode, stop)
+
+    monkeypatch.setattr(Training, "take", overtaken)
+    config = dataclasses.replace(CONFIG, total_steps=sum(e.length for e in ONLINE))
+    run_learner(toy_spec(), paths(tmp_path, online="short.zarr"), config, stop=lambda: False)
+    lines = [json.loads(x) for x in (tmp_path / "metrics" / "learner.jsonl").read_text().splitlines()]
+    assert [x["behind"] for x in lines] == [1, 6, 5, 4, 3, 2, 1, 0]

@@ -7,9 +7,9 @@ import pytest
 from robot_rig import PERIOD_NS, SPEC, FakePort, MemorySink, decision
 
 from robot.env import RobotEnv
-from robot.errors import RobotError
+from robot.errors import RobotError, SpecError
 from robot.loop import EpisodeSummary, HoldPolicy, run_episode
-from robot.types import NO_VERSION, Decision, Label, Observation, Source, StepTiming
+from robot.types import NO_VERSION, Decision, Label, Observation, Outcome, Source, StepTiming
 
 SEED = 11
 SUCCESS = {"label": Label.SUCCESS}
@@ -164,6 +164,24 @@ def test_a_policy_that_fails_leaves_every_step_in_the_sink_too():
     with pytest.raises(RobotError, match="No weights"):
         run_episode(RobotEnv(FakePort(), SPEC, 9), Forgetful(), sink, SEED, {})
     assert (len(sink.journal), sink.committed) == (3, [])
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_nobody_acts_on_an_observation_that_is_no_number_and_what_led_to_it_is_in_the_sink(is_last: bool):
+    class Blind(FakePort):
+        def step(self, decision: Decision) -> Outcome:
+            outcome = super().step(decision)
+            if outcome.observation["tool_pose"][0] == 2:
+                outcome.observation["tool_pose"][1] = np.nan
+            return outcome
+
+    sink, policy = MemorySink(), CountingPolicy()
+    env = RobotEnv(Blind({}, SUCCESS if is_last else {}, {}), SPEC, 9)
+    with pytest.raises(SpecError, match=r"tool_pose must be finite; found NaN or infinity at \[1\]"):
+        run_episode(env, policy, sink, SEED, {})
+    assert policy.diary == [f"reset {SEED}", "act 0", "act 1"]
+    assert len(sink.journal or []) == 2
+    assert not sink.committed
 
 
 def test_a_reset_that_fails_begins_no_episode():

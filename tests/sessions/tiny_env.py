@@ -58,6 +58,24 @@ class TinyExpert:
         return -float(np.linalg.norm(self.env.goal - self.env.point))
 
 
+class Spoiling(Tiny):
+    """From its 45th step on what it pays, or what it shows, is no number."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what, self.steps = what, 0
+
+    def step(self, action):
+        observation, reward, *ends = super().step(action)
+        self.steps += 1
+        if self.steps >= 45:
+            reward = np.nan if self.what == "reward" else reward
+            observation = observation | ({"point": np.full(2, np.nan)} if self.what == "observation" else {})
+        return observation, reward, *ends
+
+
 gymnasium.register("Tiny-v0", Tiny, max_episode_steps=30)
 gymnasium.register("Endless-v0", Tiny)
 gymnasium.register("Unending-v0", Tiny, max_episode_steps=30, kwargs={"is_ending": False})
+gymnasium.register("Unpaid-v0", Spoiling, max_episode_steps=10, kwargs={"what": "reward"})
+gymnasium.register("Blind-v0", Spoiling, max_episode_steps=10, kwargs={"what": "observation"})
