@@ -1,4 +1,4 @@
-"""The learner's speed against a plain loop in torch, the same update in JAX, and the machine's own matmul rate.
+"""The learner: its speed against a plain loop in torch, JAX and the machine's own matmul rate; deaths, ratio, memory.
 
 NUDGE_JAX_PYTHON names the interpreter that has jax and optax; by default this one.
 """
@@ -11,6 +11,8 @@ import sys
 from typing import Any
 
 from benchmarks import measure
+from benchmarks.learner import endurance, kills
+from benchmarks.learner import ratio as ratio_of_updates
 from benchmarks.learner.side import Side, race, ratio, speed
 from benchmarks.learner.sizes import SIZES, matmul_flops
 
@@ -24,18 +26,27 @@ TARGETS: dict[str, dict[str, float | None]] = {
 
 def main() -> None:
     is_quick = measure.quick(__doc__)
-    parts: dict[str, measure.Part] = {
+    speeds: dict[str, measure.Part] = {
         f"{name} critics": lambda name=name: compare(name, is_quick)  # type: ignore[misc]
         for name in SIZES
     }
-    measure.campaign("learner", parts, is_quick)
+    measure.campaign(
+        "learner",
+        {**speeds, **ratio_of_updates.parts(is_quick), **kills.parts(is_quick), **endurance.parts(is_quick)},
+        is_quick,
+    )
 
 
 def compare(name: str, is_quick: bool) -> list[dict[str, Any]]:
-    """Let all sides take turns with so many critics; returns the metrics."""
+    """Let all sides take turns with so many critics; returns the metrics.
+
+    The loop and JAX compute in float32, as they do unless told otherwise. Ours is measured in both: products in
+    bfloat16 against them, and float32 against the products alone.
+    """
     options = ["--size", name, "--threads", str(THREADS), "--seconds", "0.5" if is_quick else "2"]
     sides = {
-        "ours": Side("ours", options),
+        "bfloat16": Side("ours", [*options, "--precision", "bfloat16"]),
+        "float32": Side("ours", options),
         "loop": Side("plain_loop", options),
         "matmul": Side("matmul", options),
         "matmul bfloat16": Side("matmul", [*options, "--precision", "bfloat16"]),
@@ -43,20 +54,27 @@ def compare(name: str, is_quick: bool) -> list[dict[str, Any]]:
     if has_jax():
         sides["jax"] = Side("jax_update", options, jax_python())
     told = race(f"{name} critics", sides, 3 if is_quick else 15)
-    size, ours, target = SIZES[name], told["ours"], TARGETS[name]
-    n = sum(one["n"] for one in ours)
+    size, target = SIZES[name], TARGETS[name]
     note = f"{name} critics of {'x'.join(map(str, size.hidden))}, {size.utd} updates per actor's, {THREADS} threads"
     about = {side: f"the other side: {speed(found):.3g} updates a second" for side, found in told.items()}
     about["matmul"] += f"; {_rates(name, told)}"
-    lines = [measure.line("learner", f"updates_per_s_{name}", speed(ours), "1/s", n, note=note)]
-    for other, metric in (("loop", "vs_loop"), ("jax", "vs_jax"), ("matmul", "matmul_share")):
-        if other in told:
-            value, at_least = ratio(ours, told[other]), target[other]
-            line = measure.line("learner", f"{metric}_{name}", value, "times", n, at_least=at_least, note=about[other])
-        else:
-            missing = f"not measured, jax is missing: {INSTALL}"
-            line = measure.line("learner", f"{metric}_{name}", float("nan"), "times", 0, note=missing)
-        lines.append(line)
+
+    def line(metric: str, value: float, unit: str, n: int, note: str, at_least: float | None = None) -> dict[str, Any]:
+        return measure.line("learner", f"{metric}_{name}", value, unit, n, at_least=at_least, note=note)
+
+    lines = []
+    for precision in ("bfloat16", "float32"):
+        ours = told[precision]
+        n = sum(one["n"] for one in ours)
+        lines.append(line(f"updates_per_s_{precision}", speed(ours), "1/s", n, note))
+        for other, metric in (("loop", "vs_loop"), ("jax", "vs_jax"), ("matmul", "matmul_share")):
+            is_ours = (other == "matmul") == (precision == "float32")
+            at_least = target[other] if is_ours else None
+            if other in told:
+                value = ratio(ours, told[other])
+                lines.append(line(f"{metric}_{precision}", value, "times", n, about[other], at_least))
+            else:
+                lines.append(line(f"{metric}_{precision}", float("nan"), "times", 0, f"jax is missing: {INSTALL}"))
     return lines
 
 

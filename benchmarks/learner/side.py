@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +17,9 @@ from robot.errors import NudgeError
 from sessions.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
+
+REST_S = 0.5
+"""Between two sides: threads that wait for work spin for a while before they sleep."""
 
 
 class Side:
@@ -31,11 +34,7 @@ class Side:
     def __init__(self, module: str, options: Sequence[str], python: str = sys.executable) -> None:
         self._name = module
         command = [python, "-m", f"benchmarks.learner.{module}", "--serve", *options]
-        # idle threads must not spin while the other sides measure
-        environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Side:
         return self
@@ -73,6 +72,7 @@ def race(name: str, sides: Mapping[str, Side], rounds: int) -> dict[str, list[di
             stack.enter_context(side)
         for _ in range(rounds):
             for side_name, side in sides.items():
+                time.sleep(REST_S)
                 told[side_name].append(side.measure())
                 progress.advance(note=side_name)
     return told
