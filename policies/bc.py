@@ -17,6 +17,7 @@ from robot.errors import StoreError
 from robot.settings import Settings, setting
 from robot.specs import RobotSpec
 from robot.store import Episode
+from robot.types import Source
 
 Progress = Callable[[int, int], None]
 """Called with (updates done, updates in all)."""
@@ -41,12 +42,17 @@ def train_base(
     config: BCConfig,
     seed: int,
     on_progress: Progress | None = None,
+    corrections: Sequence[Episode] = (),
 ) -> tuple[BasePolicy, dict[str, float]]:
     """Clone the successful episodes; returns the policy and metrics.
 
     The loss is the mean absolute error over the chunk (ACT), because demonstrators differ more than a square
     forgives; actions that would lie after the episode's end are masked. Episodes, not steps, are split between
     training and validation, so that validation sees no neighbour of a training step.
+
+    Args:
+        corrections: episodes of a session. Of those that succeeded, the steps that a person commanded are cloned too,
+            each chunk up to where the person let go; the policy's own steps never are.
 
     Raises:
         StoreError: no successful demonstration was given.
@@ -56,19 +62,21 @@ def train_base(
         raise StoreError(f"Behaviour cloning needs a successful demonstration; found {len(episodes)} without one.")
     order = np.random.default_rng(seed).permutation(len(useful))
     held = int(len(useful) * config.validation) if len(useful) > 1 else 0
-    training = [useful[i] for i in order[held:]]
+    parts = [(episode, np.ones(episode.length, np.bool_)) for episode in (useful[i] for i in order[held:])]
+    parts += [(e, e.source == Source.HUMAN) for e in corrections if e.is_success and e.interventions]
     features = Features(spec, config.base.features)
-    scaler = ActionScaler.fit(np.concatenate([e.action for e in training]), config.base.head_room)
-    seen = np.concatenate([features(e.observation) for e in training])
+    scaler = ActionScaler.fit(np.concatenate([e.action[chosen] for e, chosen in parts]), config.base.head_room)
+    seen = np.concatenate([features(e.observation)[chosen] for e, chosen in parts])
     standardiser = Standardiser.fit(seen, features.raw)
     network = base_network(spec, config.base)
     generator = torch.Generator().manual_seed(seed)
     flat = network.initial(generator).requires_grad_()
-    data = _chunks(training, features, standardiser, scaler, config.base.chunk)
+    data = _chunks(parts, features, standardiser, scaler, config.base.chunk)
     losses = _fit(network, flat, data, config, generator, on_progress)
-    metrics = {"train_loss": losses, "episodes": float(len(training)), "steps": float(len(data[0]))}
+    metrics = {"train_loss": losses, "episodes": float(len(parts)), "steps": float(len(data[0]))}
     if held:
-        kept = _chunks([useful[i] for i in order[:held]], features, standardiser, scaler, config.base.chunk)
+        whole = [(useful[i], np.ones(useful[i].length, np.bool_)) for i in order[:held]]
+        kept = _chunks(whole, features, standardiser, scaler, config.base.chunk)
         with torch.no_grad():
             metrics["validation_loss"] = float(_loss(network, flat, *kept))
     return BasePolicy(spec, config.base, flat, scaler, standardiser), metrics
@@ -105,20 +113,28 @@ def _loss(network: EnsembleMlp, flat: Tensor, feature: Tensor, target: Tensor, m
 
 
 def _chunks(
-    episodes: Sequence[Episode], features: Features, standardiser: Standardiser, scaler: ActionScaler, chunk: int
+    parts: Sequence[tuple[Episode, NDArray[np.bool_]]],
+    features: Features,
+    standardiser: Standardiser,
+    scaler: ActionScaler,
+    chunk: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return features (N, D), scaled chunks (N, chunk*A) and their masks: 1 before the episode's end, else 0."""
+    """Return features (N, D), scaled chunks (N, chunk*A) and their masks of the chosen steps of each episode.
+
+    The mask is 1 for as long as the steps from there on are chosen without a gap, else 0.
+    """
     rows: list[tuple[NDArray[np.float32], ...]] = []
-    for episode in episodes:
+    for episode, chosen in parts:
         length, size = episode.action.shape
         index = np.arange(length)[:, None] + np.arange(chunk)
-        inside = (index < length)[..., None].repeat(size, axis=2)
+        inside = (index < length) & chosen[np.minimum(index, length - 1)]
+        inside = np.logical_and.accumulate(inside, axis=1)[..., None].repeat(size, axis=2)
         action = scaler.scale(episode.action)[np.minimum(index, length - 1)]
         rows.append(
             (
-                standardiser(features(episode.observation)),
-                action.reshape(length, -1),
-                inside.reshape(length, -1).astype(np.float32),
+                standardiser(features(episode.observation))[chosen],
+                action.reshape(length, -1)[chosen],
+                inside.reshape(length, -1).astype(np.float32)[chosen],
             )
         )
     feature, target, mask = (np.concatenate(part).astype(np.float32) for part in zip(*rows, strict=True))

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from robot.errors import ConfigError
+from robot.store import Episode
 from sessions.build import robot_spec, sound_store
 from sessions.progress import Progress
 from sessions.result import tell
-from sessions.run import Run, open_run
+from sessions.run import Run, open_run, require_run
 
 
-def pretrain(this: Run) -> dict[str, Any]:
-    """Train and save the run's base policy; returns what came of it."""
+def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
+    """Train and save the run's base policy; returns what came of it.
+
+    Args:
+        corrections: store of a session, whose corrections by a person are cloned as well.
+    """
     from policies.bc import train_base
 
     started = time.monotonic()
     store = sound_store(this.store("demos"), robot_spec(this.config))
     episodes = [store.episode(index) for index in range(len(store))]
+    corrected: list[Episode] = []
+    if corrections is not None:
+        session = sound_store(corrections, robot_spec(this.config))
+        corrected = [session.episode(index) for index in range(len(session))]
     config = this.config.bc
     with Progress("pretrain", total=config.updates) as progress:
         done = 0
@@ -29,24 +40,48 @@ def pretrain(this: Run) -> dict[str, Any]:
             progress.advance(updates - done)
             done = updates
 
-        base, metrics = train_base(episodes, store.spec, config, this.config.task.seed, advance)
+        base, metrics = train_base(episodes, store.spec, config, this.config.task.seed, advance, corrected)
     base.save(this.path / "base")
     return {
         "phase": "pretrain",
-        "what": f"base policy cloned from {len(episodes)} demonstrations",
+        "what": f"base policy cloned from {len(episodes)} demonstrations"
+        + (f" and the corrections in {len(corrected)} episodes" if corrected else ""),
         "seed": this.config.task.seed,
         "wall_s": time.monotonic() - started,
         **metrics,
     }
 
 
+def begin_from(source: Path, path: Path | None) -> Path:
+    """Begin a run at `path` with the config and the demonstrations of another; returns the store of its session.
+
+    Raises:
+        ConfigError: `source` is no run with a session, or there is something at `path`.
+    """
+    require_run(source, "pretrain")
+    online = source / "online.zarr"
+    if not online.exists():
+        raise ConfigError(
+            f"{source} has no session to take corrections from; play one with: nudge finetune --run {source}"
+        )
+    if path is None or path.exists():
+        raise ConfigError(
+            f"Name a run that is not there yet for the new base policy: nudge pretrain --from {source} --run DIR"
+        )
+    path.mkdir(parents=True)
+    shutil.copy(source / "config.yaml", path / "config.yaml")
+    shutil.copytree(source / "demos.zarr", path / "demos.zarr")
+    return online
+
+
 def run(arguments: argparse.Namespace) -> int:
+    corrections = begin_from(arguments.source, arguments.run) if arguments.source is not None else None
     this = open_run(arguments, "pretrain")
     if this.store("online").exists():
         raise ConfigError(
             f"{this.store('online')} was played on the base policy that is there, and its steps carry that one's "
             "actions: pretrain in another run directory (copy demos.zarr into it)."
         )
-    result = pretrain(this)
+    result = pretrain(this, corrections)
     this.log("phases", result)
     return tell(arguments, result, f"The base policy is in {this.path / 'base'}.")

@@ -77,19 +77,25 @@ def _record(parser: argparse.ArgumentParser) -> None:
 
 
 def _pretrain(parser: argparse.ArgumentParser) -> None:
+    _played(parser)
+    about = "begin --run with the demonstrations of this run, and clone its corrections by a person too"
+    parser.add_argument("--from", type=Path, metavar="DIR", dest="source", help=about)
+
+
+def _played(parser: argparse.ArgumentParser) -> None:
     _run_directory(parser, is_made=False)
     _env(parser)
 
 
 def _finetune(parser: argparse.ArgumentParser) -> None:
-    _pretrain(parser)
+    _played(parser)
     _preset(parser)
     _realtime(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the last acknowledged step in --run DIR")
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
-    _pretrain(parser)
+    _played(parser)
     _realtime(parser)
     _episodes(parser)
     choices = ("base", "final")
@@ -142,7 +148,7 @@ VERBS: dict[str, Verb | Group] = {
         "sessions.pretrain",
         "clone a base policy from the demonstrations of a run",
         "Fits an action-chunked policy to DIR/demos.zarr and writes it to DIR/base.",
-        ("nudge pretrain --run runs/peg",),
+        ("nudge pretrain --run runs/peg", "nudge pretrain --from runs/peg --run runs/peg-corrected"),
         _pretrain,
         go_on="nudge pretrain --run {run}",
     ),

@@ -12,6 +12,7 @@ from policies.base import ActionScaler, BaseConfig, BasePolicy
 from policies.bc import BCConfig, train_base
 from robot.errors import SpecError, StoreError
 from robot.specs import ArraySpec
+from robot.types import Source
 
 
 def observations(count: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
@@ -140,3 +141,19 @@ def test_cloning_uses_successes_only_and_refuses_to_clone_nothing() -> None:
     assert metrics["steps"] == 6
     with pytest.raises(StoreError, match="needs a successful demonstration"):
         train_base([bad], toy_spec(), config, 0)
+
+
+def test_corrections_add_a_persons_steps_of_episodes_that_succeeded_and_no_step_of_the_policy() -> None:
+    demo = make_episode(6, seed=1, human=tuple(range(6)))
+    corrected = make_episode(9, seed=2, human=(3, 4, 5))
+    failed = make_episode(9, seed=3, human=(3, 4, 5), end="timeout")
+    config = BCConfig(base=BaseConfig(hidden=(8,), chunk=4), updates=3, validation=0.0)
+    _, alone = train_base([demo], toy_spec(), config, 0)
+    _, both = train_base([demo], toy_spec(), config, 0, corrections=[corrected, failed])
+    assert (alone["steps"], both["steps"]) == (6, 9)
+    # what the policy did has no influence: neither before, nor after the person
+    other = np.where(corrected.source[:, None] == Source.HUMAN, corrected.action, 0.0).astype(np.float32)
+    same = dataclasses.replace(corrected, action=other)
+    one, two = (train_base([demo], toy_spec(), config, 0, corrections=[e])[0] for e in (corrected, same))
+    state = {"state": np.array([0.3, -0.4], np.float32)}
+    np.testing.assert_array_equal(one.act(state).action, two.act(state).action)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import assert_equal_states, configured, make_episode, state_of, toy_base, toy_spec
+from sample_runs import CONFIG, DEMOS, ONLINE, paths, spoiled, write
 
 from policies import checkpoint
 from policies.learner import DivergedError
@@ -12,7 +13,6 @@ from policies.process import run_learner
 from policies.training import Training
 from policies.weights import WeightsDirectory
 from robot.errors import StoreError
-from runs import CONFIG, DEMOS, ONLINE, paths, spoiled, write
 
 REWARDED = configured({"rewards.environment": 1.0}, CONFIG)
 RANKED = configured({"schedule.unlock": "ranked", "schedule.hold_out": 2, "schedule.warmup_steps": 99}, CONFIG)

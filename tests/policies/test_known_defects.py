@@ -37,6 +37,7 @@ import torch
 from conftest import configured, make_episode, next_action_of, small, target_of, toy_base, toy_batch, toy_spec
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_runs import CONFIG, DEMOS, ONLINE
 
 from policies import checkpoint
 from policies.actor import Actor
@@ -51,7 +52,6 @@ from policies.states import States
 from policies.training import Training
 from robot.errors import ConfigError
 from robot.loop import run_episode
-from runs import CONFIG, DEMOS, ONLINE
 
 
 def learner(**more: object) -> Learner:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import assert_equal_states, toy_base, toy_spec
+from sample_runs import CONFIG, DEMOS, ONLINE, paths, write
 
 from policies import checkpoint
 from policies.acting import LearntPolicy
@@ -18,7 +19,6 @@ from policies.tensorfile import read_tensors
 from policies.training import Training
 from policies.weights import WeightsDirectory
 from robot.errors import StoreError
-from runs import CONFIG, DEMOS, ONLINE, paths, write
 
 
 def stored(root, *, short: bool = False) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from conftest import assert_equal_states, configured, make_episode, small, state_of, toy_base, toy_spec
+from sample_runs import CONFIG, DEMOS, ONLINE
 
 from policies import checkpoint
 from policies.acting import published
 from policies.training import Training
 from policies.training_config import TrainingConfig
 from robot.errors import ConfigError, SpecError, StoreError
-from runs import CONFIG, DEMOS, ONLINE
 
 EARLY: dict[str, Any] = {"updates": 2, "schedule__start_steps": 6, "schedule__warmup_steps": 5}
 RANKED: dict[str, Any] = {

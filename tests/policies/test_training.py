@@ -8,11 +8,11 @@ import itertools
 import pytest
 import torch
 from conftest import assert_equal_states, configured, make_episode, small, state_of, toy_base, toy_spec
+from sample_runs import CONFIG, DEMOS, ONLINE
 
 from policies.mirror import Mirror, MirrorConfig
 from policies.training import StoppedError, Training
 from robot.errors import ConfigError
-from runs import CONFIG, DEMOS, ONLINE
 
 
 def begun(config=CONFIG, demos=DEMOS) -> Training:
