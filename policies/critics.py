@@ -12,6 +12,7 @@ from policies.gate import is_taken
 from policies.learner_config import LearnerConfig
 from policies.networks import EnsembleMlp, Views
 from policies.values import values_for
+from robot.errors import ConfigError
 
 
 class Critics:
@@ -25,8 +26,14 @@ class Critics:
 
     def __init__(self, config: LearnerConfig, actor: Actor, value_range: tuple[float, float]) -> None:
         self.config, self.actor = config, actor
-        is_soft = actor.is_gaussian and config.backs_up_entropy
-        if is_soft and config.critic == "mse":
+        self.is_soft = actor.is_gaussian and config.backs_up_entropy
+        """Whether values hold entropies as well as returns."""
+        if self.is_soft and config.critic != "mse":
+            raise ConfigError(
+                f"critic={config.critic} gives returns of a known range, and values with entropies have none; set "
+                "learner.backs_up_entropy=false, or take learner.critic=mse."
+            )
+        if self.is_soft:
             value_range = (-math.inf, math.inf)  # soft values are returns and the entropies to come (SAC, equation 3)
         self.values = values_for(config.critic, config.atoms, *value_range)
         inputs = actor.state_size + len(actor.axes) * (2 if actor.is_residual else 1)

@@ -64,15 +64,15 @@ class Learner:
             self.flat["gripper"] = self.gripper.initial(begin)
         self.flat = {name: flat.to(self.device) for name, flat in self.flat.items()}
         self.target_flat = {name: flat.clone() for name, flat in self.flat.items()}
-        self.flat["temperature"] = torch.tensor([math.log(max(config.initial_temperature, 1e-8))], device=self.device)
-        rates = {"actor": config.actor_rate, "temperature": config.temperature_rate}
+        rates = {"actor": config.actor_rate}
         sizes = {"critic": self.critic.sizes, "actor": actor.network.sizes, "gripper": self.gripper.sizes}
         self.optimisers = {
-            name: Adam(
-                flat, rates.get(name, config.critic_rate), config.weight_decay, config.clip_norm, sizes.get(name)
-            )
+            name: Adam(flat, rates.get(name, config.critic_rate), config.weight_decay, config.clip_norm, sizes[name])
             for name, flat in self.flat.items()
         }
+        temperature = torch.tensor([math.log(max(config.initial_temperature, 1e-8))], device=self.device)
+        self.flat["temperature"] = temperature
+        self.optimisers["temperature"] = Adam(temperature, config.temperature_rate)
         actor.to(self.device)
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self._compile()

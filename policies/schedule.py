@@ -9,7 +9,7 @@ from typing import Any
 from robot.settings import Settings, setting
 
 START, WARM_UP, OPEN = "start", "warm_up", "open"
-"""Nothing is learnt yet; only the critics learn, and the actor's part of the action is zero; all of it learns."""
+"""Nothing is learnt yet; only the critics learn, and what the actor gives stays as it began; all of it learns."""
 
 STARTERS = ("base", "uniform", "policy")
 

@@ -251,7 +251,7 @@ class Training:
                 found["gate_open"] = learner.critics.gate(critics, batch.state, batch.base, a).float().mean()
         low, high = self.config.value_range
         ended = [episode for episode in self._recent if episode.is_terminated]
-        if ended and math.isfinite(high - low):
+        if ended and math.isfinite(high - low) and not learner.critics.is_soft:
             value, to_go = self._values(self._aside(ended))
             found["error"] = torch.tensor(abs(float((value - to_go).mean())) / (high - low))
         measures = {name: float(value) for name, value in found.items()}

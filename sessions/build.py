@@ -225,5 +225,8 @@ def base_policy(config: RobotConfig, run: Path) -> BasePolicy:
     from policies.base import BasePolicy
 
     if not (run / "base").is_dir():
-        raise ConfigError(f"There is no base policy in {run}; make one with: nudge pretrain --run {run}")
+        raise ConfigError(
+            f"There is no base policy in {run}; make one with: nudge pretrain --run {run}, or choose a method that "
+            "needs none, with --preset rlpd, or --preset sac where nobody demonstrates."
+        )
     return BasePolicy.load(run / "base", robot_spec(config))

@@ -9,6 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.actor import Actor, ActorConfig
+from policies.critics import Critics
+from policies.learner_config import LearnerConfig
 from policies.values import C51, HlGauss, SquaredError, cross_entropy, values_for
 from robot.errors import ConfigError
 
@@ -104,3 +107,10 @@ def test_a_histogram_needs_room_for_its_margins() -> None:
     assert HlGauss(8, 0.0, 1.0).outputs == 8
     with pytest.raises(ConfigError, match=r"more than 4\.5 atoms; found 4"):
         HlGauss(4, 0.0, 1.0)
+
+
+def test_a_known_range_of_returns_is_refused_for_values_with_entropies() -> None:
+    actor = Actor(ActorConfig(composer="policy", head="gaussian", gate="none"), 3, 2)
+    with pytest.raises(ConfigError, match="backs_up_entropy=false"):
+        Critics(LearnerConfig(critic="c51"), actor, (0.0, 1.0))
+    Critics(LearnerConfig(critic="c51", backs_up_entropy=False), actor, (0.0, 1.0))
