@@ -31,10 +31,10 @@ class ScheduleConfig(Settings):
         0, "critic updates at once when learning begins, before the actor moves (ResFiT)", low=0, high=10**9
     )
     warmup_steps: int = setting(
-        500, "robot steps after these in which only the critics learn", unit="steps", low=0, high=10**9
+        1000, "robot steps after these in which only the critics learn, at most", unit="steps", low=0, high=10**9
     )
     unlock: str = setting(
-        "steps",
+        "ranked",
         "the actor moves after warmup_steps, or earlier once the critics rank held-out episodes",
         choices=("steps", "ranked"),
     )

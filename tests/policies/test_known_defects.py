@@ -11,7 +11,7 @@ Tested here: 3 4 7 13 14 19 21 22 23 30 31 32. Tested elsewhere, and not again h
  9  test_sampler: windows equal a plain loop and never cross an episode; test_quotas: every step is drawn
 10  test_networks: members begin differently, within the range of a linear layer
 11  test_process: every version is published, and resumes exactly
-15  test_learner: a saturated sum is reported; test_health: and raises an alarm
+15  test_learner: a saturated sum is reported; test_alarms: and raises an alarm
 16  test_sampler: every step of every episode is a transition, a person's too
 17  test_sampler: the same, terminal ones too
 18  test_quotas: shares are exact in every mini-batch; any share can be asked for (RLPD), different members (WSRL)
@@ -73,6 +73,7 @@ class Tape:
 
     def __init__(self, end: str, first: float) -> None:
         self.end, self.first, self.records, self.time = end, first, [], 0
+        self.spec_robot = toy_spec()
 
     def _step(self, is_last: bool):
         flags = {name: is_last and self.end == name for name in ("is_terminated", "is_truncated", "is_aborted")}

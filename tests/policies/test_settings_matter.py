@@ -108,7 +108,7 @@ MATTERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "schedule.start_noise": (0.1, STARTING | {"schedule.starter": "base"}),
     "schedule.critic_updates": (3, {}),
     "schedule.warmup_steps": (9, {}),
-    "schedule.unlock": ("ranked", {"schedule.hold_out": 2, "schedule.warmup_steps": 40}),
+    "schedule.unlock": ("steps", RANKED),
     "schedule.rank": (1.0, RANKED),
     "schedule.hold_out": (3, RANKED),
     "schedule.clone_updates": (3, {}),
