@@ -76,9 +76,20 @@ class Life:
             return False
 
     def kill(self) -> bool:
-        """Send SIGKILL and wait for the end; returns whether it was this that ended it."""
+        """Send SIGKILL and wait for the end; returns whether it was this that ended it.
+
+        Raises:
+            NudgeError: it had failed before.
+        """
         self._process.kill()
-        return self._process.wait() == -signal.SIGKILL
+        if self._process.wait() > 0:
+            raise self._failed()
+        return self._process.returncode == -signal.SIGKILL
+
+    def end(self) -> None:
+        """Kill it where it still lives; may be called twice."""
+        self._process.kill()
+        self._process.wait()
 
     def finish(self, every: Callable[[], None] = lambda: None) -> None:
         """Wait for the end.
@@ -88,8 +99,11 @@ class Life:
         """
         self._wait(lambda: False, LONGEST_LIFE_S, every)
         if self._process.poll() != 0:
-            said = self._log.read_text(errors="replace").strip().splitlines() or ["nothing"]
-            raise NudgeError(f"A life ended with status {self._process.poll()}: {said[-1]}")
+            raise self._failed()
+
+    def _failed(self) -> NudgeError:
+        said = self._log.read_text(errors="replace").strip().splitlines() or ["nothing"]
+        return NudgeError(f"A life ended with status {self._process.poll()}: {said[-1]}")
 
     def wait_for(self, has_come: Callable[[], bool], every: Callable[[], None] = lambda: None) -> bool:
         """Wait until something has come; False where the process ended before, or it took for ever."""
@@ -116,7 +130,7 @@ def living(life: Life) -> Iterator[Life]:
     try:
         yield life
     finally:
-        life.kill()
+        life.end()
 
 
 def torn(run: Path) -> list[str]:

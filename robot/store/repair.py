@@ -44,6 +44,20 @@ def repair(path: str | Path) -> Repair:
     return done or Repair(None, 0, False, f"No session died in {path}; there is nothing to repair.")
 
 
+def is_torn_commit(tables: Tables) -> bool:
+    """Whether rows beyond the committed ones are a commit that death tore: its journal is there, to do it again."""
+    path = tables.root / JOURNAL
+    try:
+        content = read_journal(path, tables.schema.row(), tables.path / JOURNAL)
+    except (FileNotFoundError, StoreError):
+        return False
+    return _is_of_the_next(content.header, tables)
+
+
+def _is_of_the_next(header: EpisodeHeader | None, tables: Tables) -> bool:
+    return header is not None and header.index == len(tables.ends())
+
+
 def recover(tables: Tables) -> Repair | None:
     """Do the work of `repair` under a lock already held; None where nothing was to be done."""
     path = tables.root / JOURNAL
@@ -52,7 +66,7 @@ def recover(tables: Tables) -> Repair | None:
         header = content.header if content is not None else None
         if difference := tables.uncommitted():
             # a commit that was torn has its journal still; without it, it is the commit point that is gone
-            if header is None or header.index != len(tables.ends()):
+            if not _is_of_the_next(header, tables):
                 raise StoreError(
                     f"{tables.path} is damaged: {difference}. Nothing was changed, for that might lose episodes; "
                     "restore meta/episode_ends from a copy, or take what it says: nudge store merge STORE --out NEW."

@@ -183,7 +183,7 @@ def test_a_commit_point_that_is_lost_or_old_never_costs_an_episode(tmp_path: Pat
     shutil.copy(tmp_path / "old", ends)
     if is_gone:
         ends.unlink()
-    assert check(path) != []
+    assert any("has 15 rows" in problem for problem in check(path))
     for act in (lambda: StoreWriter.open(path, SPEC, {}, QUICK), lambda: repair(path)):
         with pytest.raises(StoreError, match="data/action has 15 rows, and meta/episode_ends says"):
             act()
@@ -213,6 +213,8 @@ def test_a_commit_that_was_torn_is_done_again_from_its_journal(tmp_path: Path) -
         writer.commit(model[1].final)
     shutil.copy(tmp_path / "old", ends)
     shutil.copy(tmp_path / "journal", path / JOURNAL)
+    (told,) = check(path)
+    assert told.startswith("A journal is there")  # that is all that is wrong: the rows beyond are its own
     assert repair(path).episode == 1
     assert check(path) == []
     assert StoreReader.open(path).episode(1).action.tolist() == [s.executed.tolist() for s in model[1].steps]
