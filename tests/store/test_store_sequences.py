@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.store import sequences
 from benchmarks.store.operations import Op
-from robot.store import edit, memory, quota, replay_memory, rows
+from robot.store import edit, memory, pools, quota, rows
 
 SEED = 11
 COUNT = 16
@@ -78,12 +78,12 @@ BREAKS: dict[str, tuple[object, str, Callable[[Any], Any]]] = {
         lambda good: lambda self, key, at, out: good(self, key, np.where(at < 0, self._reader.steps - 1, at), out),
     ),
     "a pool has one window more": (
-        replay_memory,
+        pools,
         "quotas",
         lambda good: lambda *a: {name: count + (name == "a") for name, count in good(*a).items()},
     ),
     "shares are taken as equal": (
-        replay_memory,
+        pools,
         "quotas",
         lambda good: lambda size, shares, filled: quota.quotas(size, dict.fromkeys(shares, 1.0), filled),
     ),
