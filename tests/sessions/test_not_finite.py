@@ -36,10 +36,10 @@ import sys
 from policies.learner import Learner
 
 update = Learner.update
-def spoiling(self, batch, train_actor):
+def spoiling(self, batch, **how):
     if self.updates == 60:
         self.flat["critic"][0] = float("nan")
-    return update(self, batch, train_actor=train_actor)
+    return update(self, batch, **how)
 Learner.update = spoiling
 
 from sessions.learner import main
@@ -123,10 +123,10 @@ def test_a_weight_that_becomes_no_number_ends_the_session_at_the_last_checkpoint
 ) -> None:
     run, update = tmp_path / "run", Learner.update
 
-    def spoiling(self: Learner, batch, train_actor):
+    def spoiling(self: Learner, batch, **how):
         if self.updates == 60:
             self.flat["critic"][0] = float("nan")
-        return update(self, batch, train_actor=train_actor)
+        return update(self, batch, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "update", spoiling)
