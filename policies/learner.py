@@ -149,7 +149,7 @@ class Learner:
             out = torch.where(is_base[:, None], base_out, out)
             log_p = torch.where(is_base, 0.0, log_p)
         ret = batch.ret
-        if self.actor.is_gaussian and self.config.backs_up_entropy:
+        if self.critics.is_soft:
             ret = ret - batch.discount * self.temperature() * log_p
         return self.values.target(ret, batch.discount, out)
 
@@ -231,8 +231,7 @@ class Learner:
         u is drawn to a person's action, clipped into its bound, wherever the critics rate that action at least as high
         as the actor's own (Nair et al. 2018, equation 4).
         """
-        shown = self.actor.arm(batch.action - batch.base if self.actor.is_residual else batch.action)
-        shown = shown.clamp(-self.actor.bound, self.actor.bound)
+        shown = self._shown(batch)
         with torch.no_grad():
             a = self.actor.compose(batch.base, shown, self._zero_grip(batch))
             is_better = self.value(views, batch, a, self.config.actor_value) >= q
@@ -240,6 +239,11 @@ class Learner:
         error = (((u - shown) / self.actor.bound) ** 2).mean(dim=1)
         count = batch.is_human.sum().clamp(min=1)
         return (error * chosen).sum() / count, chosen.sum() / count
+
+    def _shown(self, batch: Batch) -> Tensor:
+        """Return the u (B, U) nearest to what the executed actions needed, within its bound."""
+        shown = self.actor.arm(batch.action - batch.base if self.actor.is_residual else batch.action)
+        return shown.clamp(-self.actor.bound, self.actor.bound)
 
     def gripper_step(self, batch: Batch) -> Report:
         """Move the gripper's values towards a double-DQN target (HIL-SERL; van Hasselt et al. 2016, equation 4).
@@ -263,9 +267,7 @@ class Learner:
     def clone_step(self, batch: Batch) -> Report:
         """Move the actor's mode towards the executed actions (behaviour cloning), as WSRL and PORL begin."""
         views = self.actor.network.leaves(self.flat["actor"])
-        shown = self.actor.arm(batch.action - batch.base if self.actor.is_residual else batch.action)
-        u = self.actor.mode(views, batch.state)
-        loss = ((u - shown.clamp(-self.actor.bound, self.actor.bound)) ** 2).mean()
+        loss = ((self.actor.mode(views, batch.state) - self._shown(batch)) ** 2).mean()
         self._descend("actor", loss, views)
         self.target_flat["actor"].copy_(self.flat["actor"])
         return {"clone_loss": loss.detach()}

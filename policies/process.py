@@ -64,7 +64,7 @@ class Learning:
     """A `Training` and what it leaves on the disk: weights, metrics, checkpoints, progress.
 
         with Learning(training, paths) as learning:
-            learning.begin(online, is_resumed)        # version 0, or the checkpoint's, is published
+            learning.begin(online)        # version 0, or the checkpoint's, is published
             learning.take(online.episode(learning.training.version))
 
     A checkpoint is written every `checkpoint_every` episodes and at the end; resumed from one, the run goes on as if it

@@ -230,9 +230,11 @@ class Training:
 
     def measure(self) -> dict[str, float]:
         """Return what `Alarms` judges, on the last online episodes; nothing before the updates begin."""
+        if not self.has_begun:
+            return {}
         aside = self._aside(self._recent)
         rows = aside.pool(ONLINE)
-        if not self.has_begun or not len(rows):
+        if not len(rows):
             return {}
         batch = aside.windows(rows, 1)
         learner, actor = self.learner, self.learner.actor
