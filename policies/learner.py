@@ -12,7 +12,7 @@ from policies.actor import Actor
 from policies.calql import cal_ql
 from policies.critics import Critics
 from policies.learner_config import LearnerConfig
-from policies.networks import Views, subset
+from policies.networks import Views
 from policies.optimiser import Adam, polyak
 from policies.sampler import Batch
 from robot.errors import NudgeError
@@ -139,9 +139,8 @@ class Learner:
         """
         u, log_p = self.next_action(batch, noise)
         a = self.actor.compose(batch.next_base, u, self._zero_grip(batch))
-        chosen = self.critic.constants(self.target_flat["critic"])
-        if len(members) < self.config.members:  # the minimum of all is the same in any order
-            chosen = subset(chosen, members)
+        is_some = len(members) < self.config.members  # the minimum of all is the same in any order
+        chosen = self.critic.constants(self.target_flat["critic"], members if is_some else None)
         value, out = self._pessimistic(chosen, batch, a)
         if self.actor.config.gate != "none":
             base_value, base_out = self._pessimistic(chosen, batch, batch.next_base)

@@ -79,11 +79,14 @@ class EnsembleMlp:
 
     def leaves(self, flat: Tensor) -> Views:
         """Return the named tensors of the flat vector to differentiate by, each on its own, in `dtype`."""
-        return {name: view.requires_grad_() for name, view in self.constants(flat.detach()).items()}
+        return {name: view.detach().requires_grad_() for name, view in self.constants(flat).items()}
 
-    def constants(self, flat: Tensor) -> Views:
-        """Return the named tensors of the flat vector in `dtype`, cast at once."""
-        return {name: view.detach() for name, view in self.views(flat.to(self.dtype)).items()}
+    def constants(self, flat: Tensor, members: Tensor | None = None) -> Views:
+        """Return the named tensors of the flat vector in `dtype`, without gradients: of `members` (N,), or of all."""
+        if members is None:
+            return self.views(flat.detach().to(self.dtype))
+        views = self.views(flat.detach())
+        return {name: view.index_select(0, members).to(self.dtype) for name, view in views.items()}
 
     def flatten(self, views: Views) -> Tensor:
         """Return the flat vector of named tensors; inverse of `views`."""
@@ -98,9 +101,9 @@ class EnsembleMlp:
         return self._run(views, x)[:-1]
 
     def _run(self, views: Views, x: Tensor) -> list[Tensor]:
-        if self.dtype != torch.float32:
+        if views["weight0"].dtype != self.dtype:
             views = {name: view.to(self.dtype) for name, view in views.items()}
-            x = x.to(self.dtype)
+        x = x.to(self.dtype)
         # outputs lie member by member: what lies otherwise is copied for the next product, and for the gradient again
         layers = [x.expand(len(views["weight0"]), -1, -1)]
         for i in range(self.depth + 1):
@@ -117,7 +120,3 @@ class EnsembleMlp:
         # in place: LayerNorm keeps its input for the gradient, ReLU its output; memory traffic is the cost here
         return F.relu_(h) if self.is_relu else torch.tanh(h)
 
-
-def subset(views: Views, members: Tensor) -> Views:
-    """Return the parameters of the chosen members only, in that order."""
-    return {name: view.index_select(0, members) for name, view in views.items()}

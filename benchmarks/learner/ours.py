@@ -21,7 +21,7 @@ from policies.training import TOLD_EVERY
 
 def learner(size: Size, precision: str, is_compiled: bool) -> Callable[[], object]:
     """Return what does one block: `utd` critic updates and an actor's. Only this knows the interface."""
-    actor = ActorConfig(composer="policy", head="gaussian", hidden=size.hidden)
+    actor = ActorConfig(composer="policy", head="gaussian", gate="none", hidden=size.hidden)
     config = LearnerConfig(
         members=size.members,
         subset=SUBSET,
