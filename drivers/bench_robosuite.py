@@ -81,6 +81,7 @@ class Suite(gymnasium.Env[Observation, NDArray[np.float32]]):
                 ignore_done=True,
                 reward_shaping=False,
                 hard_reset=False,
+                seed=0,  # things are made in a size drawn at random: the same in every process
             )
         self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float32)
         sizes = {"hand": 3, "thing_from_hand": 3, "thing": 3, "hand_axes": 6, "thing_axes": 6, "fingers": 2}

@@ -225,16 +225,17 @@ class Learner:
         return {"temperature": temperature[0]}
 
     def imitation_loss(self, views: Views, batch: Batch, u: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the Q-filtered imitation loss and the share of human steps that pass the filter.
+        """Return the imitation loss, and the share of human steps that are imitated.
 
-        u is drawn to a person's action, clipped into its bound, wherever the critics rate that action at least as high
-        as the actor's own (Nair et al. 2018, equation 4).
+        u is drawn to a person's action, clipped into its bound; with a filter only where the critics rate that action
+        at least as high as the actor's own (Nair et al. 2018, equation 4).
         """
-        shown = self._shown(batch)
-        with torch.no_grad():
-            a = self.actor.compose(batch.base, shown, self._zero_grip(batch))
-            is_better = self.value(views, batch, a, self.config.actor_value) >= q
-            chosen = (is_better & batch.is_human).float()
+        shown, is_chosen = self._shown(batch), batch.is_human
+        if self.config.filters_imitation:
+            with torch.no_grad():
+                a = self.actor.compose(batch.base, shown, self._zero_grip(batch))
+                is_chosen = is_chosen & (self.value(views, batch, a, self.config.actor_value) >= q)
+        chosen = is_chosen.float()
         error = (((u - shown) / self.actor.bound) ** 2).mean(dim=1)
         count = batch.is_human.sum().clamp(min=1)
         return (error * chosen).sum() / count, chosen.sum() / count

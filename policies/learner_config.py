@@ -42,8 +42,11 @@ class LearnerConfig(Settings):
         -0.5, "entropy that the temperature holds, per axis of the actor", unit="nat", low=-10.0, high=10.0
     )
     backs_up_entropy: bool = setting(True, "count the entropy to come in the critics' target (SAC)")
-    imitation: float = setting(0.1, "weight of the Q-filtered imitation of a person's actions", low=0.0, high=1e3)
-    residual_penalty: float = setting(0.0, "weight of the mean squared u / bound (ResFiT's l2)", low=0.0, high=1e3)
+    imitation: float = setting(1.0, "weight of the imitation of a person's actions", low=0.0, high=1e3)
+    filters_imitation: bool = setting(
+        False, "imitate only what the critics rate at least as high as the actor's own action (Q-filter)"
+    )
+    residual_penalty: float = setting(0.03, "weight of the mean squared u / bound (ResFiT's l2)", low=0.0, high=1e3)
     grip_penalty: float = setting(
         0.02, "what the gripper's head pays for each command that is not 'stay' (HIL-SERL)", low=0.0, high=1e3
     )

@@ -50,6 +50,7 @@ SAC: Values = {
     "learner.target_entropy": -1.0,
     "learner.backs_up_entropy": True,
     "learner.imitation": 0.0,
+    "learner.filters_imitation": True,
     "learner.residual_penalty": 0.0,
     "learner.conservative": 0.0,
     "sampler.batch": 256,

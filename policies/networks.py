@@ -119,4 +119,3 @@ class EnsembleMlp:
             h = F.layer_norm(h, h.shape[-1:])
         # in place: LayerNorm keeps its input for the gradient, ReLU its output; memory traffic is the cost here
         return F.relu_(h) if self.is_relu else torch.tanh(h)
-

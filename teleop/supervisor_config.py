@@ -22,9 +22,9 @@ class SupervisorConfig(Settings):
     better: float = setting(0.01, "progress: what counts as some, in the expert's own units", low=0.0, high=1e6)
     onset: float = setting(0.02, "random: probability of taking over, each step", low=0.0, high=1.0)
     reaction_steps: int = setting(3, "from the reason to the person's first action", unit="steps", low=0, high=1000)
-    hold_steps: int = setting(20, "lets go at the latest after this many steps", unit="steps", low=1, high=100_000)
+    hold_steps: int = setting(60, "lets go at the latest after this many steps", unit="steps", low=1, high=100_000)
     restored: float = setting(
-        0.1, "lets go once this much progress was made since taking over, in the expert's own units", low=0.0, high=1e6
+        0.5, "lets go once this much progress was made since taking over, in the expert's own units", low=0.0, high=1e6
     )
     noise: float = setting(
         0.1, "unsteadiness of the hand: standard deviation on each axis, in action units", low=0.0, high=1.0

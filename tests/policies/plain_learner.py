@@ -45,6 +45,8 @@ class Method:
     returns: tuple[float, float] = (-math.inf, math.inf)
     is_gated: bool = False
     imitation: float = 0.0
+    filters: bool = False
+    penalty: float = 0.0
     conservative: float = 0.0
     gripper: int = -1
     grip_penalty: float = 0.0
@@ -190,6 +192,8 @@ class PlainLearner:
             loss = loss + (temperature * log_p).mean()
         if m.imitation:
             loss = loss + m.imitation * self.imitated(b, u, q.detach())
+        if m.penalty:
+            loss = loss + m.penalty * ((u / m.bound) ** 2).mean()
         self.adam["actor"].step(leaves(self.online["actor"]), loss)
         average(self.target["actor"], self.online["actor"], m.tau)
         if m.head == "gaussian" and m.temperature_rate:
@@ -204,14 +208,14 @@ class PlainLearner:
         return total.min(dim=0).values if self.method.climbs == "min" else total.sum(dim=0) / len(every)
 
     def imitated(self, b: Batch, u: Tensor, q: Tensor) -> Tensor:
-        """Nair et al. 2018, equation 4, of a person's steps."""
+        """Squared distance to a person's steps; with the filter of Nair et al. 2018, equation 4."""
         scale = 1.0 if self.method.bound is None else self.method.bound
         shown = (b.action if self.method.bound is None else b.action - b.base)[:, self.arm].clamp(-scale, scale)
         theirs = self.climbed(b, self.compose(b.base, shown)).detach()
         total = torch.zeros((), dtype=torch.float64)
         people = [i for i in range(len(q)) if b.is_human[i]]
         for i in people:
-            if theirs[i] >= q[i]:
+            if theirs[i] >= q[i] or not self.method.filters:
                 total = total + (((u[i] - shown[i]) / scale) ** 2).mean()
         return total / max(1, len(people))
 

@@ -181,7 +181,7 @@ def test_a_saturated_sum_is_reported() -> None:
 
 
 def test_imitation_draws_to_a_persons_action_only_where_the_critics_agree_and_only_within_the_bound() -> None:
-    subject = learner()
+    subject = learner(filters_imitation=True)
     b = batch(base=torch.zeros(32, 2), action=torch.full((32, 2), 5.0), is_human=torch.arange(32) < 8)
     views = subject.critic.views(subject.flat["critic"])
     u = torch.zeros(32, 2)
@@ -190,6 +190,8 @@ def test_imitation_draws_to_a_persons_action_only_where_the_critics_agree_and_on
     assert loss.item() == pytest.approx(1.0)  # the person's action is clipped to the bound: distance of one bound
     loss, share = subject.imitation_loss(views, b, u, q=torch.full((32,), 1e9))
     assert (loss.item(), share.item()) == (0.0, 0.0)
+    loss, share = learner().imitation_loss(views, b, u, q=torch.full((32,), 1e9))
+    assert (loss.item(), share.item()) == (pytest.approx(1.0), 1.0)  # without the filter, whatever the critics say
     nobody = b._replace(is_human=torch.zeros(32, dtype=torch.bool))
     assert subject.imitation_loss(views, nobody, u, q=torch.zeros(32))[0].item() == 0.0
 

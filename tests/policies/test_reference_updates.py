@@ -71,7 +71,8 @@ GATED = Method(
     climbs="mean",
     smoothing=(0.2, 0.5),
     clip_norm=1.0,
-    imitation=0.1,
+    imitation=1.0,
+    penalty=0.03,
     is_gated=True,
     returns=(-0.2 / (1.0 - 0.97**2), 1.0),
 )
@@ -94,13 +95,15 @@ CASES = [(name, method, 2) for name, method in METHODS.items()]
 CASES.append(("hil-serl", replace(HIL_SERL, gripper=1, grip_penalty=0.02), 3))
 CASES.append(("gated", replace(GATED, gripper=2, grip_penalty=0.02), 3))
 SOFT = replace(GATED, head="gaussian", log_std=(-5.0, 2.0), entropy=-0.5, returns=(-math.inf, math.inf))
+CASES.append(("gated", replace(GATED, filters=True), 2))
 CASES.append(("gated", SOFT, 2))  # no preset, but a method: the base's action counts no entropy
 
 
 def pair(name: str, method: Method, axes: int) -> tuple[Learner, PlainLearner]:
     """A learner somewhere in the middle of learning, and the reference from the same parameters."""
     more = {"actor.gripper_axis": method.gripper} if method.gripper >= 0 else {}
-    more |= {"actor.gate": "lower_bound", "actor.head": method.head} if name == "gated" else {}
+    if name == "gated":
+        more |= {"actor.gate": "lower_bound", "actor.head": method.head, "learner.filters_imitation": method.filters}
     config = small(name, **more)
     learner = Learner(config.learner, Actor(config.actor, STATE, axes), config.value_range, seed=7)
     g = torch.Generator().manual_seed(1)
@@ -130,7 +133,9 @@ def test_there_is_a_reference_for_every_preset() -> None:
     assert METHODS.keys() == PRESETS.keys()
 
 
-@pytest.mark.parametrize(("name", "method", "axes"), CASES, ids=[f"{n}-{m.head}-{a}-axes" for n, m, a in CASES])
+@pytest.mark.parametrize(
+    ("name", "method", "axes"), CASES, ids=[f"{n}-{m.head}-{a}-axes{'-filter' * m.filters}" for n, m, a in CASES]
+)
 def test_an_update_is_the_papers(name: str, method: Method, axes: int) -> None:
     learner, plain = pair(name, method, axes)
     before = {part: flat.clone() for part, flat in learner.flat.items()}
@@ -186,6 +191,7 @@ def test_a_residual_is_cloned_within_its_bound() -> None:
         ("ibrl", {"is_gated": False}),
         ("ibrl", {"tau": 0.005}),
         ("gated", {"imitation": 0.0}),
+        ("gated", {"penalty": 0.0}),
         ("gated", {"returns": (-100.0, 100.0)}),
     ],
 )

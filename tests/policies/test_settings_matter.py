@@ -81,6 +81,7 @@ MATTERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "learner.target_entropy": (5.0, GAUSSIAN),
     "learner.backs_up_entropy": (False, GAUSSIAN),
     "learner.imitation": (50.0, {}),
+    "learner.filters_imitation": (True, {}),
     "learner.residual_penalty": (50.0, {}),
     "learner.grip_penalty": (9.0, GRIPPER),
     "learner.conservative": (9.0, OFFLINE),
