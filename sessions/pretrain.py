@@ -76,7 +76,14 @@ def begin_from(source: Path, path: Path | None) -> Path:
 
 def run(arguments: argparse.Namespace) -> int:
     corrections = begin_from(arguments.source, arguments.run) if arguments.source is not None else None
-    this = open_run(arguments, "pretrain")
+    try:
+        this = open_run(arguments, "pretrain")
+    except ConfigError:
+        if (
+            corrections is not None
+        ):  # a setting is wrong: the run that was begun a moment ago is in the way of the next try
+            shutil.rmtree(arguments.run)
+        raise
     if this.store("online").exists():
         raise ConfigError(
             f"{this.store('online')} was played on the base policy that is there, and its steps carry that one's "

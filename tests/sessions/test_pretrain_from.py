@@ -1,0 +1,31 @@
+"""`nudge pretrain --from`: bad input leaves no half-made run behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sessions.cli import main
+from sessions.run import Run
+from sessions.run_config import RunConfig
+
+
+def refusal(capsys: pytest.CaptureFixture[str], source: Path, path: Path, *overrides: str) -> str:
+    assert main(["pretrain", "--from", str(source), "--run", str(path), *overrides]) == 1
+    return capsys.readouterr().err
+
+
+def test_a_base_from_corrections_is_refused_without_leaving_a_run_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    Run(old, RunConfig(), None).save_config()
+    assert "has no session to take corrections from" in refusal(capsys, old, new)
+    for name in ("online.zarr", "demos.zarr"):
+        (old / name).mkdir()
+    assert "bc.updates" in refusal(capsys, old, new, "bc.updats=3")
+    assert not new.exists()
+    new.mkdir()
+    assert "Name a run that is not there yet" in refusal(capsys, old, new)
+    assert new.exists()
