@@ -3,8 +3,9 @@
     nudge bench learning                                   # all of it: hours; goes on where it was cut
     python -m benchmarks.bench_learning --tasks peg --methods gated rlpd --seeds 3
 
-Every run that is done is a line of runs/learning/results.jsonl; those that are there are not run again. Tasks of others
-need `make bench-setup`; without it they are left out, and said to be.
+Every run that is done is a line of runs/learning/results.jsonl; those that are there are not run again. The picture of
+all of them is runs/learning/curves.png. Tasks of others need `make bench-setup`; without it they are left out, and said
+to be.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections import deque
 from pathlib import Path
 
 from benchmarks import measure
-from benchmarks.learning import results
+from benchmarks.learning import picture, results
 from benchmarks.learning.plans import METHODS, TASKS, Plan, plans
 from benchmarks.measure import FOLDER
 from sessions.processes import ONE_THREAD
@@ -121,6 +122,9 @@ def main() -> None:
             of_both = [result for result in found if (result["task"], result["method"]) == (task, method)]
             for line in results.lines(task, method, of_both) if of_both else []:
                 measure.tell(line)
+    if found:
+        picture.save(found, folder / "curves.png")
+        sys.stderr.write(f"The picture is {folder / 'curves.png'}.\n")
     if arguments.quick and not found:
         sys.stderr.write(f"The run failed; its log is in {folder}.\n")
         sys.exit(1)

@@ -1,0 +1,53 @@
+"""The learning benchmark: what its runs come to, over seeds, and the picture of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+
+from benchmarks.learning import picture, results
+
+
+def result(method: str, seed: int, *successes: int, task: str = "peg") -> results.Result:
+    curve = [
+        {"steps": 500 * i, "successes": n, "episodes": 50, "cycle_steps": 20.0, "interventions": 3 * i}
+        for i, n in enumerate(successes)
+    ]
+    return {"task": task, "method": method, "seed": seed, "curve": curve, "demo_steps": 40.0}
+
+
+def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:
+    found = results.interquartile([0.0, 0.4, 0.6, 1.0])
+    assert found.mean == pytest.approx(0.5)
+    assert 0.0 <= found.low < found.mean < found.high <= 1.0
+    assert results.interquartile([0.7]) == (0.7, 0.7, 0.7)
+
+
+def test_steps_to_90_count_from_the_first_good_evaluation_after_learning_began() -> None:
+    one, two, never = result("gated", 10, 45, 20, 44, 45), result("gated", 11, 10, 5, 46, 50), result("gated", 12, 0, 0)
+    assert results.first_good(one)["steps"] == 1500  # the base's own is none
+    assert results.first_good(never) is None
+    found = {line["metric"]: line for line in results.lines("peg", "gated", [one, two])}
+    assert found["peg_gated_steps_to_90"]["value"] == pytest.approx(1250.0)
+    assert "2 of 2 seeds" in found["peg_gated_steps_to_90"]["note"]
+    assert found["peg_gated_interventions_to_90"]["value"] == pytest.approx(7.5)
+    assert found["peg_gated_lowest_success"]["value"] == pytest.approx(0.25)
+    assert found["peg_gated_lowest_below_base"]["value"] == pytest.approx(-0.3)
+    assert found["peg_gated_final_success"]["value"] == pytest.approx(0.95)
+    assert found["peg_gated_cycle_vs_operator"]["value"] == pytest.approx(0.5)
+
+
+def test_the_picture_has_a_panel_a_task_and_a_line_a_method(tmp_path: Path) -> None:
+    found = [result("gated", 10, 20, 30, 45), result("gated", 11, 22, 31), result("rlpd", 10, 20, 0, 0)]
+    found.append(result("resfit", 10, 5, 5, 40, task="lift"))
+    panels = picture.draw(found).axes
+    assert [panel.get_title(loc="left") for panel in panels] == ["peg", "lift"]
+    labels = [text.get_text() for text in panels[0].get_legend().get_texts()]
+    assert labels == ["rlpd, 1 seed", "gated, 2 seeds"]
+    gated = panels[0].get_lines()[1]
+    assert gated.get_xdata().tolist() == [0, 500]  # where every run was evaluated
+    assert gated.get_ydata() == pytest.approx([0.42, 0.61])
+    picture.save(found, tmp_path / "curves.png")
+    assert matplotlib.image.imread(tmp_path / "curves.png").ndim == 3
