@@ -106,19 +106,21 @@ class Actor:
         stop = self._robot.stop
         event, mode = (stop.event, stop.mode) if stop is not None else ("", "")
         self._run.log_stop(self._phase.name, summary.cause, event, mode, index, summary.steps)
-        self._wait_for_learner()
+        self._wait_for_learner(is_doubted=True)
         if stops >= STOPS_IN_A_ROW:
             raise RobotError(f"{stops} episodes in a row were stopped, the last one because: {summary.cause}")
         return stops
 
-    def _wait_for_learner(self) -> None:
+    def _wait_for_learner(self, is_doubted: bool = False) -> None:
         """Hold until the learner is at work: the session starts one again that died.
+
+        One that is doubted has to be seen at work for a while: a stopped process that is killed runs for a moment.
 
         Raises:
             RobotError: it was away for longer than `session.learner_timeout_s`.
         """
         deadline = time.monotonic() + self._config.session.learner_timeout_s
-        well_since = time.monotonic() - WELL_S
+        well_since = math.inf if is_doubted else time.monotonic() - WELL_S
         while self._learner is not None and time.monotonic() < deadline:
             if self._learner.problem():
                 well_since = math.inf
