@@ -119,7 +119,7 @@ def main() -> None:
     found = results.read(folder / "results.jsonl")
     for task in TASKS:
         for method in METHODS:
-            of_both = [result for result in found if (result["task"], result["method"]) == (task, method)]
+            of_both = results.of(found, task, method)
             for line in results.lines(task, method, of_both) if of_both else []:
                 measure.tell(line)
     if found:

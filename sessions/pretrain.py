@@ -79,9 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         this = open_run(arguments, "pretrain")
     except ConfigError:
-        if (
-            corrections is not None
-        ):  # a setting is wrong: the run that was begun a moment ago is in the way of the next try
+        if corrections is not None:  # what was begun a moment ago would be in the way of the next try
             shutil.rmtree(arguments.run)
         raise
     if this.store("online").exists():

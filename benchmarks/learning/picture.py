@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmarks.learning.plans import METHODS, TASKS
-from benchmarks.learning.results import GOOD, Result, interquartile, share
+from benchmarks.learning.results import GOOD, Result, interquartile, of, share
 from sessions.plots import LIGHT, as_png, new_figure, put_legend
 
 COLOURS = {"gated": "#1f7a5c", "resfit": "#3b82c4", "hil-serl": "#e07a26", "rlpd": "#8a63c7", "rlif": "#c2453b"}
@@ -25,7 +25,7 @@ def draw(results: Sequence[Result]) -> Figure:
     figure, axes = new_figure(LIGHT, 3.0 * len(tasks), len(tasks))
     for task, axis in zip(tasks, axes, strict=True):
         for method in METHODS:
-            of_both = [result for result in results if (result["task"], result["method"]) == (task, method)]
+            of_both = of(results, task, method)
             if not of_both:
                 continue
             steps, curves = _together(of_both)

@@ -35,6 +35,11 @@ def interquartile(values: Sequence[float], seed: int = 0) -> Interval:
     return Interval(float(trim_mean(data, 0.25)), float(low), float(high))
 
 
+def of(results: Sequence[Result], task: str, method: str) -> list[Result]:
+    """Return the runs of a method on a task."""
+    return [result for result in results if (result["task"], result["method"]) == (task, method)]
+
+
 def share(point: dict[str, Any]) -> float:
     return float(point["successes"]) / float(point["episodes"])
 
