@@ -114,8 +114,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=0, help="at most so many of each (default: as planned)")
     arguments = parser.parse_args()
     folder = FOLDER / f"learning-quick-{os.getpid()}" if arguments.quick else RUNS
-    campaign = Campaign(folder, arguments.quick)
-    campaign.run([QUICK] if arguments.quick else chosen_plans(arguments.tasks, arguments.methods, arguments.seeds))
+    chosen = [QUICK] if arguments.quick else chosen_plans(arguments.tasks, arguments.methods, arguments.seeds)
+    if not chosen:
+        parser.error("there is nothing to run: see what is planned in benchmarks/learning/plans.py")
+    Campaign(folder, arguments.quick).run(chosen)
     found = results.read(folder / "results.jsonl")
     for task in TASKS:
         for method in METHODS:
