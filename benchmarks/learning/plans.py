@@ -21,6 +21,7 @@ class Task:
         python: interpreter; empty for the one that runs the benchmark.
         overrides: settings of the run, whatever the method.
         methods: those that are run on it; empty for all.
+        gripper_axis: of the action, -1 for none.
     """
 
     env: str
@@ -29,19 +30,21 @@ class Task:
     python: str = ""
     overrides: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    gripper_axis: int = -1
 
 
 @dataclass(frozen=True)
 class Method:
-    """A preset at the size of a session, and how many seeds of it are run."""
+    """A preset at the size of a session, how many seeds of it are run, and whether it has a head for the gripper."""
 
     preset: str
     overrides: tuple[str, ...] = ()
     seeds: int = 3
+    has_gripper_head: bool = False
 
 
-# 20 demonstrations where that leaves something to learn: with them the base solves pick-cube. A residual turns a gripper
-# round that the base holds open or closed only where its bound is 2 there; the same bounds for every residual.
+# 20 demonstrations where that leaves something to learn: with them the base solves pick-cube. A residual turns a
+# gripper round that the base holds open or closed only where its bound is 2 there; the same bounds for every residual.
 TASKS = {
     "peg": Task("local", 4000, 500, overrides=("training.actor.bound=[0.5]",)),
     "peg-weak": Task(
@@ -57,6 +60,7 @@ TASKS = {
         500,
         BENCH_PYTHON,
         ("session.demonstrations=3", "training.actor.bound=[0.5, 0.5, 0.5, 2.0]"),
+        gripper_axis=3,
     ),
     "lift": Task(  # at 20 Hz: 8,000 steps are the 400 s that 4,000 are at the others' 10 Hz
         "gym:lift",
@@ -64,6 +68,7 @@ TASKS = {
         1000,
         BENCH_PYTHON,
         ("training.actor.bound=[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 2.0]",),
+        gripper_axis=6,
     ),
 }
 
@@ -74,7 +79,7 @@ _EVERY_FOURTH = ("training.learner.actor_every=4",)
 
 METHODS = {
     "rlpd": Method("rlpd", (*_BUDGET, *_EVERY_FOURTH, "training.schedule.start_steps=300")),
-    "hil-serl": Method("hil-serl", (*_BUDGET, "training.learner.actor_every=2")),
+    "hil-serl": Method("hil-serl", (*_BUDGET, "training.learner.actor_every=2"), has_gripper_head=True),
     "resfit": Method(
         "resfit",
         (
@@ -119,7 +124,10 @@ class Plan:
     @property
     def overrides(self) -> tuple[str, ...]:
         """Settings of the run, later ones over earlier ones."""
-        return (*TASKS[self.task].overrides, *METHODS[self.method].overrides, *self.extra)
+        task, method = TASKS[self.task], METHODS[self.method]
+        has_head = method.has_gripper_head and task.gripper_axis >= 0
+        head = (f"training.actor.gripper_axis={task.gripper_axis}",) if has_head else ()
+        return (*task.overrides, *method.overrides, *head, *self.extra)
 
 
 def plans(at_most: int = 0) -> list[Plan]:
