@@ -19,6 +19,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from drivers.gymnasium_robot import Env
+from robot.specs import GRIPPER
 from robot.types import Array, Observation
 
 STEP_M = 0.03
@@ -65,6 +66,7 @@ class PickCube(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     metadata = {"render_modes": [], "render_fps": 10}  # noqa: RUF012 - gymnasium's own declaration
     max_episode_steps = 100
+    action_axes = ("x", "y", "z", GRIPPER)
 
     def __init__(self) -> None:
         with _without_pictures():

@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from drivers.gymnasium_robot import Env
 from robot.interfaces import Expert
+from robot.specs import GRIPPER
 from robot.types import Array, Observation
 
 DM = 10.0
@@ -62,6 +63,7 @@ class Suite(gymnasium.Env[Observation, NDArray[np.float32]]):
     """
 
     metadata = {"render_modes": [], "render_fps": 20}  # noqa: RUF012 - gymnasium's own declaration
+    action_axes = ("x", "y", "z", "rx", "ry", "rz", GRIPPER)
 
     def __init__(self, name: str) -> None:
         self.task = TASKS[name]

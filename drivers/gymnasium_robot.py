@@ -132,9 +132,17 @@ def max_steps_of(env: Env) -> int | None:
 
 
 def spec_of(env: Env, name: str) -> RobotSpec:
-    """Return what an environment gives and takes; action axes are called a0, a1, ... in normalised units."""
+    """Return what an environment gives and takes, in normalised units.
+
+    Action axes are called what its attribute `action_axes` says, else a0, a1, ...
+
+    Raises:
+        ConfigError: it names another number of axes than it takes.
+    """
     size = ActionBox.of(name, env.action_space).size
-    axes = tuple(f"a{index}" for index in range(size))
+    axes = tuple(getattr(env.unwrapped, "action_axes", None) or (f"a{index}" for index in range(size)))
+    if len(axes) != size:
+        raise ConfigError(f"The environment {name!r} takes {size} action axes; its `action_axes` names {len(axes)}.")
     return RobotSpec(f"gym/{name}", observation_spec(name, env.observation_space), axes, (1.0,) * size, _period_s(env))
 
 

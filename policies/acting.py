@@ -87,7 +87,7 @@ class LearntPolicy:
         self.version = NO_VERSION
         self.directions = Directions()
         self.states = States(spec, base, uses_base=self.config.needs_base)
-        self.actor = Actor(self.config, self.states.size, spec.action_size)
+        self.actor = Actor(self.config, self.states.size, spec.action_size, gripper_axis=spec.gripper_axis)
         self.critics = Critics(config.learner, self.actor, config.value_range)
         self._judges: Views = {}
         self._views = self.actor.network.views(self.actor.initial(torch.Generator().manual_seed(0)))

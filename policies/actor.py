@@ -48,7 +48,16 @@ class ActorConfig(Settings):
         True, "publish the actor's Polyak average rather than the actor itself (docs/decisions/0005)"
     )
     gripper_axis: int = setting(
-        -1, "action axis of a gripper with a head of its own: close, stay or open; -1 for none", low=-1, high=100
+        -1, "action axis of the gripper; -1: the one that the robot calls gripper, if any", low=-1, high=100
+    )
+    gripper_bound: float = setting(
+        2.0,
+        "largest |u| of a residual on that axis where `bound` is one number: 2 opens a gripper that the base shuts",
+        low=1e-6,
+        high=2.0,
+    )
+    has_gripper_head: bool = setting(
+        False, "the gripper has a head of its own with three choices: close, stay or open (HIL-SERL)"
     )
     gate: str = setting(
         "lower_bound",
@@ -79,16 +88,22 @@ class Actor:
     Inputs s are features, and with a base policy its action and chunk phase: without these two a chunked base is not
     Markov. A residual's last layer begins at zero, weights and bias, so that an untrained residual is exactly zero.
 
-    With a gripper axis, f has no output for it; `grip` (B,) in {-1, 0, 1} is put there.
+    With a gripper's own head, f has no output for that axis; `grip` (B,) in {-1, 0, 1} is put there.
 
     Args:
         config: see ActorConfig.
         state_size, action_size: S, A.
         dtype: what the network's products are computed in; that of who acts is float32.
+        gripper_axis: what the robot calls its gripper, -1 for none; `config.gripper_axis` goes before it.
     """
 
     def __init__(
-        self, config: ActorConfig, state_size: int, action_size: int, dtype: torch.dtype = torch.float32
+        self,
+        config: ActorConfig,
+        state_size: int,
+        action_size: int,
+        dtype: torch.dtype = torch.float32,
+        gripper_axis: int = -1,
     ) -> None:
         self.config, self.state_size, self.action_size = config, state_size, action_size
         if config.gripper_axis >= action_size:
@@ -96,7 +111,10 @@ class Actor:
                 f"ActorConfig.gripper_axis must be below the {action_size} axes of the action; "
                 f"found {config.gripper_axis}."
             )
-        self.axes = tuple(axis for axis in range(action_size) if axis != config.gripper_axis)
+        self.gripper_axis = config.gripper_axis if config.gripper_axis >= 0 else gripper_axis
+        self.has_gripper = config.has_gripper_head and self.gripper_axis >= 0
+        """Whether there is a gripper with a head of its own."""
+        self.axes = tuple(axis for axis in range(action_size) if not self.has_gripper or axis != self.gripper_axis)
         self.bound = self._bounds()
         is_gaussian = config.head == "gaussian"
         outputs = len(self.axes) * (2 if is_gaussian else 1)
@@ -113,12 +131,10 @@ class Actor:
             )
         if self.config.composer == "policy":
             return torch.ones(len(self.axes))
-        whole = bound * self.action_size if len(bound) == 1 else bound
+        grip = self.config.gripper_bound
+        all_axes = range(self.action_size)
+        whole = [grip if axis == self.gripper_axis else bound[0] for axis in all_axes] if len(bound) == 1 else bound
         return torch.tensor([whole[axis] for axis in self.axes])
-
-    @property
-    def has_gripper(self) -> bool:
-        return self.config.gripper_axis >= 0
 
     def to(self, device: torch.device) -> Actor:
         self.bound = self.bound.to(device)
@@ -167,7 +183,7 @@ class Actor:
         action = torch.empty_like(base)
         axes = list(self.axes)
         action[:, axes] = base[:, axes] + u if self.is_residual else u
-        action[:, self.config.gripper_axis] = grip
+        action[:, self.gripper_axis] = grip
         return action
 
     def deviation(self, action: Tensor, base: Tensor) -> Tensor:

@@ -250,7 +250,7 @@ class Learner:
 
         The choice that was executed is the nearest of close, stay and open; every command other than stay is paid for.
         """
-        executed = batch.action[:, self.actor.config.gripper_axis].round()
+        executed = batch.action[:, self.actor.gripper_axis].round()
         with torch.no_grad():
             online = self.gripper.forward(self.gripper.views(self.flat["gripper"]), batch.next_state)[0]
             after = self.gripper.forward(self.gripper.views(self.target_flat["gripper"]), batch.next_state)[0]

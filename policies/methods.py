@@ -19,6 +19,7 @@ SAC: Values = {
     "actor.composer": "policy",
     "actor.head": "gaussian",
     "actor.bound": (1.0,),
+    "actor.gripper_bound": 1.0,
     "actor.hidden": (256, 256),
     "actor.has_norm": False,
     "actor.activation": "relu",
@@ -30,6 +31,7 @@ SAC: Values = {
     "actor.acts_on_average": False,
     "actor.gate": "none",
     "actor.gate_trials": 0.0,
+    "actor.has_gripper_head": False,
     "learner.members": 2,
     "learner.subset": 2,
     "learner.hidden": (256, 256),
@@ -124,12 +126,12 @@ SERL: Values = RLPD | {
 
 # Luo et al. 2024, "HIL-SERL" (arXiv 2410.21845), by its code (rail-berkeley/hil-serl, experiments/config.py,
 # launcher.py): two critics, two critic updates per actor update, discount 0.97, a person's steps in both buffers,
-# learning from 100 steps on, and no random ones before. Two updates a step is our number. `actor.gripper_axis` is the
-# robot's.
+# learning from 100 steps on, and no random ones before. Two updates a step is our number.
 HIL_SERL: Values = SERL | {
     "updates": 2,
     "learner.members": 2,
     "learner.actor_every": 2,
+    "actor.has_gripper_head": True,
     "learner.grip_penalty": 0.02,
     "sampler.human_is_demo": True,
     "sampler.gamma": 0.97,
@@ -145,6 +147,7 @@ RESFIT: Values = TD3 | {
     "updates": 4,
     "actor.composer": "residual",
     "actor.bound": (0.1,),
+    "actor.gripper_bound": 0.1,
     "actor.hidden": (1024, 1024),
     "actor.has_norm": True,
     "actor.begins_at_zero": True,

@@ -81,7 +81,7 @@ class Training:
             self.buffer.add(episode, DEMO)
         self.sampler = QuotaSampler(self.buffer, config.sampler, config.seed, config.device)
         dtype = getattr(torch, config.learner.precision)
-        actor = Actor(config.actor, states.size, spec.action_size, dtype)
+        actor = Actor(config.actor, states.size, spec.action_size, dtype, spec.gripper_axis)
         self.learner = Learner(config.learner, actor, config.value_range, config.seed, config.device)
         self.ratio = UpdateRatio(config.updates, config.per_steps)
         self.guide = Guide(config.schedule)

@@ -11,6 +11,8 @@ import numpy as np
 from robot.errors import SpecError
 from robot.types import Observation
 
+GRIPPER = "gripper"
+
 
 @dataclass(frozen=True)
 class ArraySpec:
@@ -36,7 +38,8 @@ class RobotSpec:
     Attributes:
         name: robot and task, for example "sim_panda/peg_insertion".
         observation: spec by key; image keys start with "images/".
-        action_axes: names of the action's components, a subset of x y z rx ry rz (base frame).
+        action_axes: names of the action's components, of an arm a subset of x y z rx ry rz (base frame); one that is
+            called gripper opens and closes it between -1 and 1.
         action_scale: metres or radians per control period at |a| = 1, one per axis.
         period_s: control period.
     """
@@ -50,6 +53,11 @@ class RobotSpec:
     @property
     def action_size(self) -> int:
         return len(self.action_axes)
+
+    @property
+    def gripper_axis(self) -> int:
+        """Index of the action's axis that is called gripper; -1 where there is none."""
+        return self.action_axes.index(GRIPPER) if GRIPPER in self.action_axes else -1
 
     @property
     def image_keys(self) -> tuple[str, ...]:

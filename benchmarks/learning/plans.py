@@ -21,7 +21,6 @@ class Task:
         python: interpreter; empty for the one that runs the benchmark.
         overrides: settings of the run, whatever the method.
         methods: those that are run on it; empty for all.
-        gripper_axis: of the action, -1 for none.
     """
 
     env: str
@@ -30,28 +29,28 @@ class Task:
     python: str = ""
     overrides: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
-    gripper_axis: int = -1
 
 
 @dataclass(frozen=True)
 class Method:
-    """A preset at the size of a session, how many seeds of it are run, and whether it has a head for the gripper."""
+    """A preset at the size of a session, and how many seeds of it are run."""
 
     preset: str
     overrides: tuple[str, ...] = ()
     seeds: int = 3
-    has_gripper_head: bool = False
 
 
-# 20 demonstrations where that leaves something to learn: with them the base solves pick-cube. A residual turns a
-# gripper round that the base holds open or closed only where its bound is 2 there; the same bounds for every residual.
+_BOUND = ("training.actor.bound=[0.5]", "training.actor.gripper_bound=2.0")
+"""The same for every residual: one turns a gripper round, that the base holds open or closed, with 2 only."""
+
+# 20 demonstrations where that leaves something to learn: with them the base solves pick-cube.
 TASKS = {
-    "peg": Task("local", 4000, 500, overrides=("training.actor.bound=[0.5]",)),
+    "peg": Task("local", 4000, 500, overrides=_BOUND),
     "peg-weak": Task(
         "local",
         4000,
         500,
-        overrides=("session.demonstrations=3", "bc.updates=600", "training.actor.bound=[0.5]"),
+        overrides=("session.demonstrations=3", "bc.updates=600", *_BOUND),
         methods=("gated", "resfit"),  # those that stand on a base: what becomes of them where it is weak
     ),
     "pick-cube": Task(
@@ -59,16 +58,14 @@ TASKS = {
         4000,
         500,
         BENCH_PYTHON,
-        ("session.demonstrations=3", "training.actor.bound=[0.5, 0.5, 0.5, 2.0]"),
-        gripper_axis=3,
+        ("session.demonstrations=3", *_BOUND),
     ),
     "lift": Task(  # at 20 Hz: 8,000 steps are the 400 s that 4,000 are at the others' 10 Hz
         "gym:lift",
         8000,
         1000,
         BENCH_PYTHON,
-        ("training.actor.bound=[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 2.0]",),
-        gripper_axis=6,
+        _BOUND,
     ),
 }
 
@@ -79,7 +76,7 @@ _EVERY_FOURTH = ("training.learner.actor_every=4",)
 
 METHODS = {
     "rlpd": Method("rlpd", (*_BUDGET, *_EVERY_FOURTH, "training.schedule.start_steps=300")),
-    "hil-serl": Method("hil-serl", (*_BUDGET, "training.learner.actor_every=2"), has_gripper_head=True),
+    "hil-serl": Method("hil-serl", (*_BUDGET, "training.learner.actor_every=2")),
     "resfit": Method(
         "resfit",
         (
@@ -124,10 +121,7 @@ class Plan:
     @property
     def overrides(self) -> tuple[str, ...]:
         """Settings of the run, later ones over earlier ones."""
-        task, method = TASKS[self.task], METHODS[self.method]
-        has_head = method.has_gripper_head and task.gripper_axis >= 0
-        head = (f"training.actor.gripper_axis={task.gripper_axis}",) if has_head else ()
-        return (*task.overrides, *method.overrides, *head, *self.extra)
+        return (*TASKS[self.task].overrides, *METHODS[self.method].overrides, *self.extra)
 
 
 def plans(at_most: int = 0) -> list[Plan]:

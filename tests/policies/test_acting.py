@@ -188,7 +188,7 @@ def test_under_an_alarm_the_base_acts_alone_even_in_an_evaluation(tmp_path, dete
 
 @pytest.mark.parametrize("composer", ["residual", "policy"])
 def test_a_gripper_axis_gets_the_best_of_close_stay_and_open(tmp_path, composer: str) -> None:
-    config = configured({"actor.gripper_axis": 1, "actor.composer": composer}, CONFIG)
+    config = configured({"actor.gripper_axis": 1, "actor.has_gripper_head": True, "actor.composer": composer}, CONFIG)
     subject, seen = trained(tmp_path, config), set()
     for observation in states(60):
         decision = subject.act(observation)

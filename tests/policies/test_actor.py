@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
@@ -98,7 +100,7 @@ def test_composition_clips_to_the_action_range() -> None:
 
 @pytest.mark.parametrize("composer", ["residual", "policy"])
 def test_a_gripper_axis_takes_its_own_heads_choice_whatever_the_base_and_the_arm_do(composer: str) -> None:
-    actor = made(3, composer=composer, gripper_axis=1, bound=(0.1, 0.2, 0.3))
+    actor = made(3, composer=composer, gripper_axis=1, has_gripper_head=True, bound=(0.1, 0.2, 0.3))
     assert actor.axes == (0, 2)
     assert actor.network.outputs == 2
     base, u, grip = torch.full((3, 3), 0.5), torch.full((3, 2), 0.1), torch.tensor([-1.0, 0.0, 1.0])
@@ -117,6 +119,23 @@ def test_the_deviation_is_in_bounds_and_cut_off_at_three() -> None:
     actor = made(bound=(0.1, 0.2))
     got = actor.deviation(torch.tensor([[0.5, -1.0]]), torch.tensor([[0.4, 0.0]]))
     torch.testing.assert_close(got, torch.tensor([[1.0, -3.0]]))
+
+
+def test_a_residual_can_turn_a_gripper_round_that_the_robot_names() -> None:
+    config = ActorConfig(bound=(0.3,))
+    assert Actor(config, 6, 3, gripper_axis=2).bound.tolist() == pytest.approx([0.3, 0.3, 2.0])
+    assert Actor(config, 6, 3).bound.tolist() == pytest.approx([0.3, 0.3, 0.3])
+    chosen = replace(config, gripper_axis=0, gripper_bound=1.5)
+    assert Actor(chosen, 6, 3, gripper_axis=2).bound.tolist() == pytest.approx([1.5, 0.3, 0.3])
+    an_axis = replace(config, bound=(0.1, 0.2, 0.3))
+    assert Actor(an_axis, 6, 3, gripper_axis=2).bound.tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_a_gripper_has_a_head_of_its_own_only_where_there_is_one() -> None:
+    config = ActorConfig(composer="policy", gate="none", has_gripper_head=True)
+    assert Actor(config, 6, 3, gripper_axis=2).axes == (0, 1)
+    assert Actor(config, 6, 3).axes == (0, 1, 2)
+    assert Actor(replace(config, has_gripper_head=False), 6, 3, gripper_axis=2).axes == (0, 1, 2)
 
 
 def test_a_gripper_axis_that_the_action_lacks_is_refused() -> None:

@@ -75,7 +75,7 @@ def test_a_spoiled_demonstration_is_refused_too() -> None:
     ("owner", "name"), [("critic", "weight1"), ("actor", "bias0"), ("temperature", "value"), ("gripper", "weight0")]
 )
 def test_a_parameter_that_became_no_number_is_named(owner: str, name: str) -> None:
-    config = configured({"actor.head": "gaussian", "actor.gripper_axis": 1}, CONFIG)
+    config = configured({"actor.head": "gaussian", "actor.gripper_axis": 1, "actor.has_gripper_head": True}, CONFIG)
     training = Training(toy_spec(), toy_base(), DEMOS, config)
     training.prepare()
     learner = training.learner

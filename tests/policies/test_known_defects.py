@@ -167,7 +167,7 @@ def test_nothing_is_sent_anywhere_unless_asked_for() -> None:
 
 def test_targets_begin_as_what_they_follow_and_do_so_again_after_cloning() -> None:
     """30: critic and target were begun anew with different numbers."""
-    subject = learner(actor__gripper_axis=1)
+    subject = learner(actor__gripper_axis=1, actor__has_gripper_head=True)
     assert subject.target_flat.keys() == {"critic", "actor", "gripper"}
     assert all(torch.equal(flat, subject.flat[name]) for name, flat in subject.target_flat.items())
     assert all(flat.data_ptr() != subject.flat[name].data_ptr() for name, flat in subject.target_flat.items())

@@ -101,7 +101,7 @@ CASES.append(("gated", SOFT, 2))  # no preset, but a method: the base's action c
 
 def pair(name: str, method: Method, axes: int) -> tuple[Learner, PlainLearner]:
     """A learner somewhere in the middle of learning, and the reference from the same parameters."""
-    more = {"actor.gripper_axis": method.gripper} if method.gripper >= 0 else {}
+    more = {"actor.gripper_axis": method.gripper, "actor.has_gripper_head": True} if method.gripper >= 0 else {}
     if name == "gated":
         more |= {"actor.gate": "lower_bound", "actor.head": method.head, "learner.filters_imitation": method.filters}
     config = small(name, **more)

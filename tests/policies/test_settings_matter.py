@@ -32,7 +32,7 @@ SECTIONS = {
 }
 QUICK = {"updates": 1, "per_steps": 2, "schedule.warmup_steps": 4, "schedule.start_steps": 3}
 GAUSSIAN = {"actor.head": "gaussian", "learner.temperature_rate": 0.1}
-GRIPPER = {"actor.gripper_axis": 1, "actor.bound": (0.5,)}
+GRIPPER = {"actor.gripper_axis": 1, "actor.has_gripper_head": True, "actor.bound": (0.5,)}
 GATE = {"actor.gate": "lower_bound"}
 OFFLINE = GAUSSIAN | {"schedule.offline_updates": 3, "learner.conservative": 0.5}
 PRIORITY = {"sampler.priority": 0.7}
@@ -56,6 +56,8 @@ MATTERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "actor.log_std_high": (-1.0, GAUSSIAN),
     "actor.acts_on_average": (False, {"schedule.warmup_steps": 0}),
     "actor.gripper_axis": (1, {}),
+    "actor.gripper_bound": (0.25, {"actor.gripper_axis": 1}),
+    "actor.has_gripper_head": (True, {"actor.gripper_axis": 1}),
     "actor.gate": ("greedy", {}),
     "actor.gate_confidence": (9.0, GATE),
     "actor.gate_margin": (9.0, GATE),

@@ -30,6 +30,12 @@ def env_of(name: str, role: str = "watch") -> RobotEnv:
     return RobotEnv(robot, robot.spec, max_steps_of(env) or 100, judge="truth")
 
 
+@pytest.mark.parametrize("name", bench.TASKS)
+def test_the_last_axis_is_the_grippers(name: str) -> None:
+    spec = env_of(name).spec_robot
+    assert spec.gripper_axis == spec.action_size - 1
+
+
 def play(env: RobotEnv, seed: int, steps: int = 1000) -> tuple[bool, list[dict[str, np.ndarray]]]:
     """Play random actions, or the person's where they act; returns success and all observations."""
     rng = np.random.default_rng(seed)

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 
 from drivers import bench
 from drivers.gymnasium_config import EnvConfig
-from drivers.gymnasium_robot import GymnasiumRobot, make, max_steps_of
+from drivers.gymnasium_robot import GymnasiumRobot, make, max_steps_of, spec_of
 from drivers.gymnasium_spaces import ActionBox, observation_of, observation_spec
 from robot.env import RobotEnv
 from robot.errors import ConfigError, NudgeError, SpecError
@@ -211,6 +211,17 @@ def test_what_is_no_robot_is_refused_in_a_sentence(gym_id: str, sentence: str) -
 def test_observations_that_are_no_arrays_are_refused() -> None:
     with pytest.raises(SpecError, match="arrays of numbers"):
         observation_spec("odd", spaces.Dict({"a": spaces.Tuple([spaces.Box(0, 1)])}))
+
+
+def test_an_environment_may_name_its_axes_and_its_gripper_with_them() -> None:
+    env = make("Pendulum-v1")
+    plain = spec_of(env, "one")
+    assert (plain.action_axes, plain.gripper_axis) == (("a0",), -1)
+    env.unwrapped.action_axes = ("gripper",)
+    assert spec_of(env, "one").gripper_axis == 0
+    env.unwrapped.action_axes = ("x", "gripper")
+    with pytest.raises(ConfigError, match="takes 1 action axes; its `action_axes` names 2"):
+        spec_of(env, "one")
 
 
 @pytest.mark.parametrize("wrong", ["gym", "gym:", "ros", "Pendulum-v1"])
