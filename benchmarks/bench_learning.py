@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -38,14 +39,17 @@ class Campaign:
         self._file = folder / "results.jsonl"
         self._lock = threading.Lock()
         self._children: set[subprocess.Popen[str]] = set()
+        self._failed = 0
 
-    def known(self) -> set[str]:
-        return {f"{r['task']}-{r['method']}-{r['seed']}" for r in results.read(self._file)}
+    def is_known(self, plan: Plan) -> bool:
+        """Whether there is a result of this plan with these very settings."""
+        found = results.of(results.read(self._file), plan.task, plan.method)
+        return any((r["seed"], r["overrides"]) == (plan.seed, list(plan.overrides)) for r in found)
 
-    def run(self, chosen: list[Plan]) -> None:
-        """Run what is not known yet."""
+    def run(self, chosen: list[Plan]) -> int:
+        """Run what is not known yet; returns how many runs failed."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        waiting = deque(plan for plan in chosen if plan.name not in self.known())
+        waiting = deque(plan for plan in chosen if not self.is_known(plan))
         with Progress("learning", total=len(waiting)) as progress:
             threads = [
                 threading.Thread(target=self._work, args=(waiting, progress)) for _ in range(os.cpu_count() or 1)
@@ -56,25 +60,39 @@ class Campaign:
                 for thread in threads:
                     thread.join()
             except BaseException:
-                waiting.clear()
-                for child in list(self._children):
-                    child.terminate()
+                with self._lock:
+                    waiting.clear()
+                    for child in self._children:
+                        child.terminate()
                 raise
+        return self._failed
 
     def _work(self, waiting: deque[Plan], progress: Progress) -> None:
         while True:
             with self._lock:
                 if not waiting:
                     return
+                child = self._start(waiting[0])
                 plan = waiting.popleft()
-            status, text = self._one(plan)
+            text, _ = child.communicate()
+            status = child.returncode
             with self._lock:
                 if status == 0:
-                    with self._file.open("a") as file:
-                        file.write(text.splitlines()[-1] + "\n")
+                    self._keep(text.splitlines()[-1])
+                else:
+                    self._failed += 1
                 progress.advance(note=f"{plan.name} {'done' if status == 0 else f'failed, see {self._log(plan)}'}")
 
-    def _one(self, plan: Plan) -> tuple[int, str]:
+    def _keep(self, line: str) -> None:
+        """Append a result; one that a cut run left half-written is taken away."""
+        kept = self._file.read_bytes() if self._file.exists() else b""
+        whole = kept[: kept.rfind(b"\n") + 1]
+        if whole != kept:
+            self._file.write_bytes(whole)
+        with self._file.open("a") as file:
+            file.write(line + "\n")
+
+    def _start(self, plan: Plan) -> subprocess.Popen[str]:
         out = self._folder / plan.name
         command = [TASKS[plan.task].python or sys.executable, "-m", "benchmarks.learning.one_run", "--out", str(out)]
         command += ["--task", plan.task, "--method", plan.method, "--seed", str(plan.seed)]
@@ -82,10 +100,8 @@ class Campaign:
         with self._log(plan).open("a") as log:
             environment = os.environ | ONE_THREAD | {"NUDGE_PARENT": str(os.getpid())}
             child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
-            self._children.add(child)
-            text, _ = child.communicate()
-            self._children.discard(child)
-        return child.returncode, text
+        self._children.add(child)
+        return child
 
     def _log(self, plan: Plan) -> Path:
         return self._folder / f"{plan.name}.log"
@@ -113,11 +129,13 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=0, help="at most so many of each (default: as planned)")
     arguments = parser.parse_args()
-    folder = FOLDER / f"learning-quick-{os.getpid()}" if arguments.quick else RUNS
+    folder = FOLDER / "learning-quick" if arguments.quick else RUNS
+    if arguments.quick:
+        shutil.rmtree(folder, ignore_errors=True)  # an earlier one's
     chosen = [QUICK] if arguments.quick else chosen_plans(arguments.tasks, arguments.methods, arguments.seeds)
     if not chosen:
         parser.error("there is nothing to run: see what is planned in benchmarks/learning/plans.py")
-    Campaign(folder, arguments.quick).run(chosen)
+    failed = Campaign(folder, arguments.quick).run(chosen)
     found = results.read(folder / "results.jsonl")
     for task in TASKS:
         for method in METHODS:
@@ -127,8 +145,8 @@ def main() -> None:
     if found:
         picture.save(found, folder / "curves.png")
         sys.stderr.write(f"The picture is {folder / 'curves.png'}.\n")
-    if arguments.quick and not found:
-        sys.stderr.write(f"The run failed; its log is in {folder}.\n")
+    if failed:
+        sys.stderr.write(f"{failed} of the runs failed; their logs are in {folder}.\n")
         sys.exit(1)
 
 

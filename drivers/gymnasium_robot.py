@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
+import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -12,7 +15,7 @@ import numpy as np
 from drivers.gymnasium_config import EnvConfig
 from drivers.gymnasium_spaces import ActionBox, observation_of, observation_spec
 from robot.clock import to_ns
-from robot.errors import ConfigError
+from robot.errors import ConfigError, NudgeError, RobotError
 from robot.interfaces import Supervisor
 from robot.specs import RobotSpec
 from robot.types import Decision, Label, Observation, Outcome, Source, StepTiming
@@ -50,7 +53,8 @@ class GymnasiumRobot:
 
     def reset(self, seed: int) -> Outcome:
         """Lay out the episode that belongs to `seed`, always alike."""
-        raw, _ = self._env.reset(seed=seed)
+        with self._told("reset"):
+            raw, _ = self._env.reset(seed=seed)
         self._see(raw)
         if self._supervisor is not None:
             self._supervisor.begin(seed, self.role)
@@ -66,7 +70,8 @@ class GymnasiumRobot:
                 asked, source = taken, Source.HUMAN
         executed = np.clip(asked, -1.0, 1.0).astype(np.float32)
         decided_ns = self._stamp_ns
-        raw, reward, is_terminated, is_out_of_time, info = self._env.step(self._actions.to_env(executed))
+        with self._told("step"):
+            raw, reward, is_terminated, is_out_of_time, info = self._env.step(self._actions.to_env(executed))
         self._see(raw)
         is_success = self._is_success(float(reward), bool(is_terminated), info)
         is_end = bool(is_terminated) or (is_success and self._config.success_ends)
@@ -91,6 +96,18 @@ class GymnasiumRobot:
 
     def close(self) -> None:
         self._env.close()
+
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Say in a sentence what went wrong in the environment's own code, and where."""
+        try:
+            yield
+        except NudgeError:
+            raise
+        except Exception as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            kind, place = type(error).__name__, f"{at.filename}, line {at.lineno}"
+            raise RobotError(f"{self.spec.name} failed in {what}(): {kind}: {error} ({place}).") from error
 
     def _see(self, raw: Any) -> None:
         self._stamp_ns += self._period_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,9 +34,9 @@ class ActionBox:
         """Return the map for an action space.
 
         Raises:
-            SpecError: the space is no Box of numbers.
+            SpecError: the space is no Box of numbers, or has no axis.
         """
-        if not isinstance(space, spaces.Box) or not space.shape:
+        if not isinstance(space, spaces.Box) or not space.shape or 0 in space.shape:
             raise SpecError(
                 f"{name} takes actions from {space}; nudge learns continuous actions only, so name an environment "
                 "whose action space is a Box."
@@ -86,10 +87,16 @@ def observation_of(observation: Any, spec: Mapping[str, ArraySpec]) -> Observati
     found = _values("", observation)
     if "" in found:
         found = dict.fromkeys((key.removeprefix("images/") for key in spec), found[""])
-    return {
-        key: np.array(found[key.removeprefix("images/")], dtype=array.dtype).reshape(array.shape)
-        for key, array in spec.items()
-    }
+    return {key: _array_of(key, found.get(key.removeprefix("images/")), array) for key, array in spec.items()}
+
+
+def _array_of(key: str, value: Any, spec: ArraySpec) -> NDArray[Any]:
+    if value is None or np.size(value) != math.prod(spec.shape):
+        raise SpecError(
+            f"The environment's observation {key!r} must be {list(spec.shape)}, as its space says; found "
+            f"{'none' if value is None else list(np.shape(value))}."
+        )
+    return np.array(value, dtype=spec.dtype).reshape(spec.shape)
 
 
 def _boxes(name: str, path: str, space: spaces.Space[Any]) -> dict[str, spaces.Space[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,8 @@ def restore(directory: Path, training: Training) -> int:
     """
     path = Path(directory) / FILE
     tensors, header = read_tensors(path)
+    _require_whole(path, header, {"config", "spec_digest", "counters", "sampler"})
+    _require_whole(path, tensors, {"generator"} | _tensors(training).keys())
     if header["spec_digest"] != training.spec.digest():
         raise SpecError(
             f"Checkpoint {path} is for robot {header['spec_digest']}, this one is {training.spec.digest()}; "
@@ -95,6 +98,14 @@ def restore(directory: Path, training: Training) -> int:
     training.has_begun, training.opened_at = counters["has_begun"], counters["opened_at"]
     training.alarms.restore(counters["alarms"])
     return int(counters["episodes"])
+
+
+def _require_whole(path: Path, found: Mapping[str, object], needed: Set[str]) -> None:
+    missing = sorted(needed - found.keys())
+    if missing:
+        raise StoreError(
+            f"{path} is no checkpoint of such a run: it lacks {missing}. Put the run's own back, or start a new run."
+        )
 
 
 def _base(training: Training) -> str:

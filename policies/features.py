@@ -135,11 +135,21 @@ class Standardiser:
 
     @staticmethod
     def fit(state: Batch, raw: slice) -> Standardiser:
-        """Fit to states (N, S)."""
+        """Fit to states (N, S).
+
+        Raises:
+            SpecError: they are so large that their mean or spread is not finite.
+        """
         found = Standardiser.nothing(state.shape[1])
         if len(state):
-            found.mean[raw] = state[:, raw].mean(axis=0)
-            found.scale[raw] = np.maximum(state[:, raw].std(axis=0), Standardiser.LEAST)
+            with np.errstate(over="ignore"):
+                found.mean[raw] = state[:, raw].mean(axis=0)
+                found.scale[raw] = np.maximum(state[:, raw].std(axis=0), Standardiser.LEAST)
+        if not np.all(np.isfinite([found.mean, found.scale])):
+            raise SpecError(
+                f"States must be of a size that can be standardised; the largest number found is "
+                f"{np.abs(state).max():.2g}. Give observations in units that make them about one."
+            )
         return found
 
     def __call__(self, state: Batch) -> Batch:

@@ -21,7 +21,7 @@ DORMANT = 0.025
 
 @dataclass(frozen=True)
 class AlarmConfig(Settings):
-    """When what was learnt is not acted on any more, and the base acts alone. 0 or infinity: never."""
+    """When what was learnt is not acted on any more, and the base acts alone: a measure above its limit."""
 
     is_on: bool = setting(True, "let alarms stop the learnt part")
     error: float = setting(

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from robot.errors import StoreError
+
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Replace `path` by `value` in one rename."""
@@ -17,11 +19,17 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the content of `path`, or None when there is no such file."""
+    """Return the content of `path`, or None when there is no such file.
+
+    Raises:
+        StoreError: it holds no JSON object.
+    """
     try:
-        return dict(json.loads(path.read_text()))
+        return dict(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{path} is damaged: it must hold a JSON object ({error}). Move it away.") from error
 
 
 def append_json_line(path: Path, value: dict[str, Any]) -> None:

@@ -280,17 +280,20 @@ class Learner:
         return q.amin(dim=0) if what == "min" else q.mean(dim=0)
 
     def check(self) -> None:
-        """Raise DivergedError unless every parameter is finite."""
-        for owner, flat in self.flat.items():
+        """Raise DivergedError unless every parameter, target and moment of the optimisers is finite."""
+        flats = {**self.flat, **{f"target.{name}": flat for name, flat in self.target_flat.items()}}
+        for name, adam in self.optimisers.items():
+            flats |= {f"{name}.{moment}": flat for moment, flat in (("mean", adam.mean), ("square", adam.square))}
+        networks = {"critic": self.critic, "actor": self.actor.network, "gripper": self.gripper}
+        for owner, flat in flats.items():
             if bool(torch.isfinite(flat).all()):
                 continue
-            networks = {"critic": self.critic, "actor": self.actor.network}
-            network = self.gripper if owner == "gripper" else networks.get(owner)
+            network = networks.get(owner.removeprefix("target.").split(".")[0])
             views = {"value": flat} if network is None else network.views(flat)
             bad = [name for name, view in views.items() if not bool(torch.isfinite(view).all())]
             raise DivergedError(
-                f"{owner}.{bad[0]} is not finite after update {self.updates} (also: {bad[1:]}); "
-                "resume from the last checkpoint with a smaller step size, and look for NaN in the store."
+                f"{owner}.{bad[0]} is not finite after update {self.updates} (also: {bad[1:]}); resume from the last "
+                "checkpoint with a smaller step size, and look for NaN or huge numbers in the store."
             )
 
     def _zero_grip(self, batch: Batch) -> Tensor | None:

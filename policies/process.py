@@ -43,9 +43,14 @@ class Progress:
 
     @staticmethod
     def read(directory: Path) -> Progress | None:
-        """Return the progress, or None before the learner has written any."""
-        raw = read_json(Path(directory) / Progress.FILE)
-        return None if raw is None else Progress(**raw)
+        """Return the progress, or None before the learner has written any; StoreError where it is damaged."""
+        path = Path(directory) / Progress.FILE
+        raw = read_json(path)
+        if raw is None:
+            return None
+        if raw.keys() != {field.name for field in dataclasses.fields(Progress)}:
+            raise StoreError(f"{path} is damaged: it does not hold a learner's progress. Move it away.")
+        return Progress(**raw)
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,13 @@ class _Log:
         if whole != text:
             path.write_bytes(whole)  # a crash tore the last line; what it told is learnt again
         lines = whole.splitlines()
-        self._newest = max((int(json.loads(line)["version"]) for line in lines), default=0)
+        self._newest = max((self._version(number, line) for number, line in enumerate(lines, 1)), default=0)
+
+    def _version(self, number: int, line: bytes) -> int:
+        try:
+            return int(json.loads(line)["version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"Line {number} of {self._path} is damaged; take it out, and go on.") from error
 
     def write(self, metrics: dict[str, float | str]) -> None:
         if int(metrics["version"]) > self._newest:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from robot.errors import StoreError
@@ -16,10 +16,17 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]
     """Write `tensors` and `header` to `path`; a reader sees the old file or the whole new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({n: t.detach().contiguous() for n, t in tensors.items()}, temporary, metadata=header)
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    content = save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, metadata=header)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)  # a write that fails does not say where
+        raise
 
 
 def remove_torn(folder: Path) -> None:

@@ -25,7 +25,7 @@ from policies.rewards import label
 from policies.sampler import DEMO, ONLINE, Batch, EpisodeBuffer, QuotaSampler
 from policies.schedule import OPEN, START, WARM_UP, Directions, Guide
 from policies.states import States
-from policies.training_config import TrainingConfig
+from policies.training_config import TrainingConfig, require_device
 from robot.errors import NudgeError
 from robot.specs import RobotSpec
 from robot.store import Episode
@@ -74,6 +74,7 @@ class Training:
         self, spec: RobotSpec, base: BasePolicy | None, demonstrations: Iterable[Episode], config: TrainingConfig
     ) -> None:
         self.spec, self.base, self.config = spec, base, config
+        require_device(config.device)
         states = States(spec, base, uses_base=config.actor.needs_base)
         self._label = partial(label, config=config.rewards)
         self.buffer = EpisodeBuffer(states, self._label, config.sampler.gamma)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+import torch
 
 from policies.actor import ActorConfig
 from policies.health import AlarmConfig
@@ -11,6 +14,7 @@ from policies.mirror import MirrorConfig
 from policies.rewards import RewardConfig
 from policies.sampler import SamplerConfig
 from policies.schedule import ScheduleConfig
+from robot.errors import ConfigError
 from robot.settings import Settings, setting
 
 
@@ -35,6 +39,11 @@ class TrainingConfig(Settings):
     alarms: AlarmConfig = setting(AlarmConfig, "when the base acts alone")
     mirror: MirrorConfig = setting(MirrorConfig, "mirror of the metrics")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if re.fullmatch(r"cpu|cuda(:\d+)?", self.device) is None:
+            raise ConfigError(f"TrainingConfig.device must be cpu, cuda or cuda:N; found {self.device!r}.")
+
     @property
     def value_range(self) -> tuple[float, float]:
         """Lowest and highest possible return."""
@@ -45,3 +54,12 @@ class TrainingConfig(Settings):
         """Whether a base policy takes part in what acts or learns."""
         is_starter = self.schedule.start_steps > 0 and self.schedule.starter == "base"
         return self.actor.needs_base or is_starter or self.schedule.guide_steps > 0
+
+
+def require_device(name: str) -> None:
+    """Raise ConfigError unless this machine has the device."""
+    wanted, count = torch.device(name), torch.cuda.device_count()
+    if wanted.type == "cuda" and (wanted.index or 0) >= count:
+        raise ConfigError(
+            f"TrainingConfig.device is {name}; this machine has {count} CUDA devices that torch can use. Use cpu."
+        )

@@ -80,17 +80,28 @@ class WeightsDirectory:
             )
         return tensors, header
 
-    def wait_for(self, version: int, timeout_s: float, idle: Callable[[float], None] = time.sleep) -> None:
-        """Return once `version` or a later one is on disk; raise RobotError after `timeout_s`.
+    def wait_for(
+        self,
+        version: int,
+        timeout_s: float,
+        idle: Callable[[float], None] = time.sleep,
+        is_in_work: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Return once `version` or a later one is on disk.
 
         Meanwhile `idle` is called with a duration [s], again and again.
+
+        Raises:
+            RobotError: nobody was at work on it for `timeout_s`, as `is_in_work` says.
         """
         deadline = time.monotonic() + timeout_s
         while self.latest() < version:
-            if time.monotonic() > deadline:
+            if is_in_work():
+                deadline = time.monotonic() + timeout_s
+            elif time.monotonic() > deadline:
                 raise RobotError(
                     f"Waited {timeout_s:.0f} s for weights version {version} in {self.path}; the newest is "
-                    f"{self.latest()}: see whether the learner is alive."
+                    f"{self.latest()}, and no learner is at work on it."
                 )
             idle(_POLL_S)
 

@@ -80,6 +80,11 @@ class ProcessWatch:
         """The process that the file named when it was last read; 0 before."""
         return self._content.get("pid", 0)
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the process is alive, and has not finished."""
+        return not self.problem() and not self._content["is_finished"]
+
     def problem(self) -> str:
         """Return in a sentence why the process cannot be relied on; "" while it is alive, at work, or has finished."""
         try:

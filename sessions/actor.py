@@ -50,10 +50,11 @@ class Actor:
         self._policy = self._make_policy()
         self._robot = build.ros_robot(self._config, is_realtime, has_truth=phase.judge == "truth")
         self._robot.role = phase.role
+        silence_s = self._config.session.learner_timeout_s
+        self._worker = ProcessWatch(run.learner_file, "The learner", silence_s)
         self._learner: ProcessWatch | None = None
         if phase.name == "finetune" and is_realtime:
-            silence_s = self._config.session.learner_timeout_s
-            self._learner = ProcessWatch(run.learner_file, "The learner", silence_s)
+            self._learner = self._worker
             self._robot.guard = self._learner.problem
         self._env = RobotEnv(self._robot, build.robot_spec(self._config), self._config.task.max_steps, phase.judge)
 
@@ -152,6 +153,7 @@ class Actor:
         """Load the weights for episode `index`; returns how long it waited for them.
 
         In lockstep this is exactly version `index - version_lag`, so that a session repeats; in real time the newest.
+        A learner that is at work is waited for, however slow it is.
         """
         if self._phase.policy != "residual":
             return 0.0
@@ -159,7 +161,8 @@ class Actor:
         session = self._config.session
         wanted = max(0, index - session.version_lag)
         weights = learning.weights(self._run.path)
-        weights.wait_for(wanted, session.learner_timeout_s, self._idle_for_learner if self._is_realtime else time.sleep)
+        idle = self._idle_for_learner if self._is_realtime else time.sleep
+        weights.wait_for(wanted, session.learner_timeout_s, idle, lambda: self._worker.is_at_work)
         learning.load_weights(self._policy, max(wanted, weights.latest()) if self._is_realtime else wanted)
         return time.monotonic() - started
 

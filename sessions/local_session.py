@@ -24,6 +24,9 @@ from sessions.progress import Progress
 from sessions.run import Run
 from sessions.session import RECENT, lines_of, note, refuse_collisions
 
+_LOOK_S = 0.1
+"""Between two looks at a thread; Python 3.11 takes one for ended whose `join` was interrupted."""
+
 
 class LocalSession:
     """Plays the phases of a run whose robot is in this process; what it leaves behind is what `Session` leaves.
@@ -31,8 +34,9 @@ class LocalSession:
         with LocalSession(run) as session:
             lines = session.play("record", episodes=20)
 
-    Finetuning repeats bit for bit, also after a kill: episode i is played with weights version i minus
-    `session.version_lag`, once all updates owed for the episodes before it are done.
+    Finetuning repeats bit for bit: episode i is played with weights version i minus `session.version_lag`, once all
+    updates owed for the episodes before it are done. After a kill the learner goes on bit for bit from what is in the
+    store; an episode that was cut off is in it, as aborted.
     """
 
     def __init__(self, run: Run) -> None:
@@ -134,7 +138,7 @@ class _Learning:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._weights = learning.weights(run.path)
-        self._is_stopped = threading.Event()
+        self._is_stopped, self._has_ended = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._learn, name="learner", daemon=True)
         self._thread.start()
@@ -145,12 +149,19 @@ class _Learning:
 
     def finish(self) -> None:
         """Wait for the last updates; raises what ended the learner."""
-        self._thread.join()
+        while not self._has_ended.wait(_LOOK_S):
+            pass
         self._raise()
 
     def stop(self) -> None:
-        """End the learner at its next update; may be called twice."""
+        """End the learner at its next update; may be called twice.
+
+        Who interrupts once more waits for that update too: a thread that computes cannot be left behind.
+        """
         self._is_stopped.set()
+        while not self._has_ended.is_set():
+            with contextlib.suppress(KeyboardInterrupt):
+                self._has_ended.wait(_LOOK_S)
         self._thread.join()
 
     def _learn(self) -> None:
@@ -158,9 +169,11 @@ class _Learning:
             learning.learn(self._run.config, self._run.path, self._is_stopped.is_set)
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits, which raises it
             self._error = error
+        finally:
+            self._has_ended.set()
 
     def _idle(self, duration_s: float) -> None:
-        if not self._thread.is_alive():
+        if self._has_ended.is_set():
             self._raise()
             raise RobotError(f"The learner ended before its time; its checkpoint is in {self._run.path / 'learner'}.")
         time.sleep(duration_s)

@@ -77,11 +77,17 @@ def begin_from(source: Path, path: Path | None) -> Path:
 def run(arguments: argparse.Namespace) -> int:
     corrections = begin_from(arguments.source, arguments.run) if arguments.source is not None else None
     try:
-        this = open_run(arguments, "pretrain")
-    except ConfigError:
-        if corrections is not None:  # what was begun a moment ago would be in the way of the next try
+        if corrections is not None:
+            arguments.go_on = "nudge pretrain --from {source} --run {run}"
+        return _run(arguments, corrections)
+    except BaseException:
+        if corrections is not None:  # half of it would be taken for the whole, and be in the way of the next try
             shutil.rmtree(arguments.run)
         raise
+
+
+def _run(arguments: argparse.Namespace, corrections: Path | None) -> int:
+    this = open_run(arguments, "pretrain")
     if this.store("online").exists():
         raise ConfigError(
             f"{this.store('online')} was played on the base policy that is there, and its steps carry that one's "

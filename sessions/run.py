@@ -199,7 +199,7 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         ) from error
     saved = path / "config.yaml"
     if saved.exists():
-        if not saved.read_text().strip():
+        if not saved.read_bytes().strip():
             raise ConfigError(f"{saved} is empty; put the run's config back, or name another --run.")
         base = load(RunConfig, saved)
     begun = _begun(arguments, env, base)

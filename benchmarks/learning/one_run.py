@@ -17,6 +17,8 @@ from typing import Any
 
 from benchmarks import measure
 from benchmarks.learning.plans import METHODS, QUICK, TASKS, Plan
+from policies.jsonfile import read_json, write_json
+from robot.errors import ConfigError
 from sessions.evaluate import clear_old, evaluate
 from sessions.open_session import open_session
 from sessions.pretrain import pretrain
@@ -49,6 +51,7 @@ def play(plan: Plan, out: Path) -> dict[str, Any]:
 def _open(plan: Plan, out: Path) -> Run:
     task = TASKS[plan.task]
     is_there = (out / "config.yaml").exists()
+    _require_same_plan(plan, out, is_there)
     arguments = argparse.Namespace(
         run=out,
         config=None,
@@ -59,6 +62,16 @@ def _open(plan: Plan, out: Path) -> Run:
         realtime=False,
     )
     return open_run(arguments, "record")
+
+
+def _require_same_plan(plan: Plan, out: Path, is_there: bool) -> None:
+    """Note what a run was begun with, and refuse to go on with other settings under the same name."""
+    file, asked = out / "plan.json", list(plan.overrides)
+    found = read_json(file)
+    if is_there and found is not None and found["overrides"] != asked:
+        raise ConfigError(f"{out} was begun with {found['overrides']}; asked for {asked}. Move it away.")
+    if not is_there:
+        write_json(file, {"overrides": asked})
 
 
 def _until(this: Run, steps: int) -> Run:

@@ -65,11 +65,12 @@ class PlainLearner:
         self.online = {name: cut(network, learner.flat[name]) for name, network in networks.items()}
         self.target = {name: cut(network, learner.target_flat[name]) for name, network in networks.items()}
         self.log_temperature = torch.tensor(math.log(method.temperature), dtype=torch.float64, requires_grad=True)
-        rates = {"actor": method.actor_rate, "temperature": method.temperature_rate}
+        rates = {"actor": method.actor_rate}
         self.adam = {
             name: AdamW(rates.get(name, method.critic_rate), method.decay, method.clip_norm)
-            for name in ("critic", "actor", "temperature", "gripper")
+            for name in ("critic", "actor", "gripper")
         }
+        self.adam["temperature"] = AdamW(method.temperature_rate, 0.0, math.inf)  # one number has no norm to clip
         self.count = 0
         self.generator = torch.Generator()
 
@@ -259,4 +260,20 @@ class PlainLearner:
             for name, network in self.networks.items():
                 pairs = zip(leaves(mine[name]), leaves(cut(network, theirs[name])), strict=True)
                 found[kind + name] = max(float((a - b).abs().max()) for a, b in pairs)
+        return found
+
+    def gradient_differences(self) -> dict[str, float]:
+        """Return how far the running means of the gradients are apart, by network, as shares of the largest one.
+
+        A step of Adam hardly tells a gradient's size, and a small rate hides all of it.
+        """
+        found = {}
+        for name, adam in self.adam.items():
+            if not adam.t:
+                continue
+            flat = self.learner.optimisers[name].mean
+            theirs = [flat] if name == "temperature" else leaves(cut(self.networks[name], flat))
+            largest = max(m.detach().abs().max().item() for m in adam.m)
+            gaps = [(m - other).detach().abs().max().item() for m, other in zip(adam.m, theirs, strict=True)]
+            found[name] = max(gaps) / max(largest, 1e-12)
         return found

@@ -72,6 +72,18 @@ def test_waiting_ends_with_the_version_or_with_a_sentence(tmp_path) -> None:
     assert weights.latest() == 1
 
 
+def test_who_is_at_work_is_waited_for_however_long_it_takes(tmp_path) -> None:
+    weights, looks = WeightsDirectory(tmp_path), iter([True] * 5 + [False] * 100)
+    with pytest.raises(RobotError, match="no learner is at work on it"):
+        weights.wait_for(1, timeout_s=0.0, is_in_work=lambda: next(looks))
+    assert len(list(looks)) == 99
+
+    def publish(_duration_s: float) -> None:
+        weights.publish(1, tensors(1), "robot")
+
+    weights.wait_for(1, timeout_s=0.0, idle=publish, is_in_work=lambda: True)
+
+
 def test_waiting_for_a_version_that_later_ones_have_displaced_ends_at_once(tmp_path) -> None:
     weights = WeightsDirectory(tmp_path, keep=1)
     weights.publish(1, tensors(1), "robot")
