@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -39,12 +40,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the header of `path`.
 
     Raises:
-        StoreError: the file is missing or damaged.
+        StoreError: the file is missing or damaged, or holds a number that is not finite.
     """
     if not path.exists():
         raise StoreError(f"Expected a weights file at {path}; there is none.")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise StoreError(f"{path} is not a readable safetensors file ({error}); delete it and make it anew.") from error
+    bad = [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
+    if bad:
+        raise StoreError(
+            f"{path} holds numbers that are not finite, in {', '.join(bad)}; put a sound one in its place."
+        )
+    return tensors, header

@@ -10,7 +10,7 @@ from robot.errors import ConfigError
 from robot.store import StoreReader
 from robot.types import Source
 from sessions.build import robot_spec, sound_store
-from sessions.learning import base_or_none
+from sessions.learning import base_or_none, check_checkpoint
 from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
@@ -68,6 +68,12 @@ def check_ready(this: Run, is_resume: bool) -> None:
     is_from_nothing = bool(this.config.env.gym_id)
     if not is_from_nothing or this.store("demos").exists():
         sound_store(this.store("demos"), robot_spec(this.config))
+    schedule = this.config.training.schedule
+    if (schedule.clone_updates or schedule.offline_updates) and not this.store("demos").exists():
+        raise ConfigError(
+            "This method learns from demonstrations first, and there are none: record them with nudge record, or set "
+            "training.schedule.clone_updates=0 training.schedule.offline_updates=0."
+        )
     base_or_none(this.config, this.path)
     online = this.store("online")
     if online.exists() and not is_resume:
@@ -76,6 +82,7 @@ def check_ready(this: Run, is_resume: bool) -> None:
         )
     if online.exists():
         sound_store(online, robot_spec(this.config))
+    check_checkpoint(this.path)
 
 
 def run(arguments: argparse.Namespace) -> int:

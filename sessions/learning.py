@@ -57,6 +57,15 @@ def load_weights(policy: Policy, version: int) -> None:
         policy.load_weights(version)
 
 
+def check_checkpoint(run: Path) -> None:
+    """Raise StoreError where the learner of a run has a checkpoint that cannot be read."""
+    from policies.checkpoint import FILE
+    from policies.tensorfile import read_tensors
+
+    if (run / "learner" / FILE).exists():
+        read_tensors(run / "learner" / FILE)
+
+
 def learn(config: RunConfig, run: Path, stop: Callable[[], bool]) -> Progress:
     """Learn from the run's stores until its steps are reached, or `stop()`; goes on from a checkpoint."""
     from policies.process import Paths, run_learner

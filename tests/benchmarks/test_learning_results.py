@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
 import pytest
 
+from benchmarks.bench_learning import Campaign
 from benchmarks.learning import picture, results
+from benchmarks.learning.plans import Plan
 
 
 def result(method: str, seed: int, *successes: int, task: str = "peg") -> results.Result:
@@ -51,3 +55,16 @@ def test_the_picture_has_a_panel_a_task_and_a_line_a_method(tmp_path: Path) -> N
     assert gated.get_ydata() == pytest.approx([0.42, 0.61])
     picture.save(found, tmp_path / "curves.png")
     assert matplotlib.image.imread(tmp_path / "curves.png").ndim == 3
+
+
+def test_a_result_counts_only_for_the_settings_it_was_run_with(tmp_path: Path) -> None:
+    plan = Plan("peg", "gated", 10)
+    campaign = Campaign(tmp_path, quick=False)
+    assert not campaign.is_known(plan)
+    (tmp_path / "results.jsonl").write_text('{"task": "peg", "meth')  # cut while it was written
+    campaign._keep(json.dumps(result("gated", 10, 1) | {"overrides": [*plan.overrides, "training.updates=9"]}))
+    assert not campaign.is_known(plan)
+    campaign._keep(json.dumps(result("gated", 10, 1) | {"overrides": list(plan.overrides)}))
+    assert campaign.is_known(plan)
+    assert not campaign.is_known(replace(plan, seed=11))
+    assert len(results.read(tmp_path / "results.jsonl")) == 2

@@ -8,11 +8,12 @@ from conftest import assert_equal_states, configured, make_episode, state_of, to
 from sample_runs import CONFIG, DEMOS, ONLINE, paths, spoiled, write
 
 from policies import checkpoint
+from policies.features import Standardiser
 from policies.learner import DivergedError
 from policies.process import run_learner
 from policies.training import Training
 from policies.weights import WeightsDirectory
-from robot.errors import StoreError
+from robot.errors import ConfigError, SpecError, StoreError
 
 REWARDED = configured({"rewards.environment": 1.0}, CONFIG)
 RANKED = configured({"schedule.unlock": "ranked", "schedule.hold_out": 2, "schedule.warmup_steps": 99}, CONFIG)
@@ -84,6 +85,36 @@ def test_a_parameter_that_became_no_number_is_named(owner: str, name: str) -> No
     views[name].view(-1)[0] = np.nan
     with pytest.raises(DivergedError, match=rf"{owner}\.{name} is not finite"):
         learner.check()
+
+
+@pytest.mark.parametrize("owner", ["target.critic", "critic.square", "actor.mean", "temperature.square"])
+def test_a_target_or_a_moment_that_became_infinite_is_named(owner: str) -> None:
+    training = Training(toy_spec(), toy_base(), DEMOS, configured({"actor.head": "gaussian"}, CONFIG))
+    training.prepare()
+    learner = training.learner
+    part, _, kind = owner.rpartition(".")
+    flat = learner.target_flat[kind] if part == "target" else getattr(learner.optimisers[part], kind)
+    flat[0] = np.inf
+    with pytest.raises(DivergedError, match=rf"^{owner}\.(weight0|value) is not finite"):
+        learner.check()
+
+
+def test_states_too_large_to_be_standardised_are_refused() -> None:
+    states = np.full((3, 2), 1e30, np.float32)
+    states[0] = -1e30
+    with pytest.raises(SpecError, match=r"the largest number found is 1e\+30"):
+        Standardiser.fit(states, slice(0, 2))
+
+
+@pytest.mark.parametrize("device", ["banana", "cuda:x", "cpu:0"])
+def test_a_device_that_is_none_is_refused(device: str) -> None:
+    with pytest.raises(ConfigError, match=r"must be cpu, cuda or cuda:N"):
+        configured({"device": device}, CONFIG)
+
+
+def test_a_device_that_this_machine_lacks_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"device is cuda:99; this machine has \d+ CUDA devices"):
+        Training(toy_spec(), toy_base(), DEMOS, configured({"device": "cuda:99"}, CONFIG))
 
 
 def test_learning_that_diverges_says_so_after_the_episode_and_after_the_preparation() -> None:

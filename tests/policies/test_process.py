@@ -115,6 +115,21 @@ def test_a_torn_last_line_of_the_metrics_is_learnt_again(tmp_path) -> None:
     assert versions == [json.loads(line)["version"] for line in whole.splitlines()]
 
 
+def test_damaged_metrics_and_progress_are_named(tmp_path) -> None:
+    stored(tmp_path)
+    run_learner(toy_spec(), paths(tmp_path), CONFIG, stop=lambda: False)
+    progress = tmp_path / "learner" / Progress.FILE
+    for text in ("{", "[]", '{"updates": 3}'):
+        progress.write_text(text)
+        with pytest.raises(StoreError, match=rf"{Progress.FILE} is damaged"):
+            run_learner(toy_spec(), paths(tmp_path), CONFIG, stop=lambda: False)
+    progress.unlink()
+    file = tmp_path / "metrics" / "learner.jsonl"
+    file.write_text("{}\n" + file.read_text())
+    with pytest.raises(StoreError, match=r"Line 1 of .*learner\.jsonl is damaged"):
+        run_learner(toy_spec(), paths(tmp_path), CONFIG, stop=lambda: False)
+
+
 def test_what_a_killed_learner_left_half_written_is_removed_and_nothing_else(tmp_path) -> None:
     stored(tmp_path)
     torn = [

@@ -11,6 +11,7 @@ from sample_runs import CONFIG, DEMOS, ONLINE
 
 from policies import checkpoint
 from policies.acting import published
+from policies.tensorfile import read_tensors, write_tensors
 from policies.training import Training
 from policies.training_config import TrainingConfig
 from robot.errors import ConfigError, SpecError, StoreError
@@ -109,6 +110,21 @@ def test_a_checkpoint_of_another_config_robot_or_demonstrations_is_refused(tmp_p
         checkpoint.restore(tmp_path, Training(other, toy_base(), DEMOS, CONFIG))
     with pytest.raises(StoreError, match="there is none"):
         checkpoint.restore(tmp_path / "nowhere", fresh(CONFIG))
+
+
+def test_a_file_that_is_no_checkpoint_or_holds_infinities_is_refused(tmp_path) -> None:
+    file = checkpoint.save(tmp_path, fresh(CONFIG))
+    tensors, header = read_tensors(file)
+    write_tensors(file, tensors, {"spec_digest": header["spec_digest"]})
+    with pytest.raises(StoreError, match=r"is no checkpoint of such a run: it lacks \['config', 'counters', 'sampler'"):
+        checkpoint.restore(tmp_path, fresh(CONFIG))
+    write_tensors(file, {name: t for name, t in tensors.items() if name != "actor"}, header)
+    with pytest.raises(StoreError, match=r"it lacks \['actor'\]"):
+        checkpoint.restore(tmp_path, fresh(CONFIG))
+    tensors["target.critic"][3] = float("inf")
+    write_tensors(file, tensors, header)
+    with pytest.raises(StoreError, match=r"not finite, in target\.critic"):
+        checkpoint.restore(tmp_path, fresh(CONFIG))
 
 
 def test_priorities_survive_a_checkpoint_bit_for_bit(tmp_path) -> None:

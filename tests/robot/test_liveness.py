@@ -81,6 +81,7 @@ def watch(file: Path, silence_s: float = 60.0) -> ProcessWatch:
 
 def test_a_process_that_works_is_no_problem(child: Child, file: Path):
     assert watch(file).problem() == ""
+    assert watch(file).is_at_work
     assert json.loads(file.read_text())["pid"] == child.pid
 
 
@@ -89,6 +90,7 @@ def test_a_stopped_process_is_named_and_relied_on_again_when_it_goes_on(child: C
     os.kill(child.pid, signal.SIGSTOP)
     child.become("T")
     assert watcher.problem() == f"The learner (process {child.pid}) was stopped."
+    assert not watcher.is_at_work
     os.kill(child.pid, signal.SIGCONT)
     child.become("RS")
     assert watcher.problem() == ""
@@ -116,6 +118,7 @@ def test_one_that_has_finished_may_go(child: Child, file: Path):
     child.process.kill()
     child.process.wait()
     assert watcher.problem() == ""
+    assert not watcher.is_at_work
 
 
 def test_one_that_lives_but_does_not_stir_is_named_after_its_time(child: Child, file: Path):

@@ -213,3 +213,17 @@ def test_the_simulated_arm_plays_in_this_process(tmp_path: Path, capsys: pytest.
     reader = StoreReader.open(run / "demos.zarr")
     assert reader.spec.image_keys == ()
     assert reader.episode(0).is_success
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_interrupts_the_last_updates_is_told_how_to_go_on(run: Path, number: signal.Signals) -> None:
+    session = start("finetune", "--run", str(run), "training.total_steps=30", "training.updates=400")
+    deadline = time.monotonic() + DEADLINE_S
+    while sum(row["steps"] for row in lines(run, "finetune")) < 30 and time.monotonic() < deadline:
+        assert session.poll() is None, session.communicate()[0]
+        time.sleep(0.01)
+    time.sleep(0.3)  # the session waits for the learner now
+    session.send_signal(number)
+    output, _ = session.communicate(timeout=DEADLINE_S)
+    assert session.returncode == 130, output
+    assert output.rstrip().endswith(f"Go on with: nudge finetune --resume --run {run}")

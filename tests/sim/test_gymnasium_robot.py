@@ -20,7 +20,7 @@ from drivers.gymnasium_config import EnvConfig
 from drivers.gymnasium_robot import GymnasiumRobot, make, max_steps_of, spec_of
 from drivers.gymnasium_spaces import ActionBox, observation_of, observation_spec
 from robot.env import RobotEnv
-from robot.errors import ConfigError, NudgeError, SpecError
+from robot.errors import ConfigError, NudgeError, RobotError, SpecError
 from robot.types import Decision, Source, TimeStep
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "sessions"))
@@ -206,6 +206,21 @@ def test_an_environments_own_limit_of_time_truncates() -> None:
 def test_what_is_no_robot_is_refused_in_a_sentence(gym_id: str, sentence: str) -> None:
     with pytest.raises(NudgeError, match=sentence):
         GymnasiumRobot(bench.make(gym_id), EnvConfig(), gym_id)
+
+
+def test_an_environment_that_fails_or_gives_something_else_is_named_with_the_place() -> None:
+    robot = robot_of("Pendulum-v1")
+    robot.reset(3)
+    inner = robot._env.unwrapped
+    inner.step = lambda action: (np.zeros(4), 0.0, False, False, {})
+    with pytest.raises(SpecError, match=r"observation 'state' must be \[3\], as its space says; found \[4\]"):
+        robot.step(ask(0.0))
+    inner.step = lambda action: 1 / 0
+    with pytest.raises(RobotError, match=r"failed in step\(\): ZeroDivisionError: .*test_gymnasium_robot\.py, line"):
+        robot.step(ask(0.0))
+    inner.reset = inner.step
+    with pytest.raises(RobotError, match=r"failed in reset\(\): TypeError"):
+        robot.reset(3)
 
 
 def test_observations_that_are_no_arrays_are_refused() -> None:
