@@ -175,6 +175,13 @@ def test_the_base_acts_first_for_as_long_as_the_guide_says(tmp_path, guide_steps
     assert guided.act(OBSERVATION).residual.any() == (guide_steps == 0)
 
 
+def test_no_guide_acts_in_an_evaluation(tmp_path) -> None:
+    config = configured({"actor.noise": 0.0}, CONFIG)
+    judged = trained(tmp_path, config, guide_steps=10)
+    judged.deterministic = True
+    assert judged.act(OBSERVATION).residual.any()
+
+
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_under_an_alarm_the_base_acts_alone_even_in_an_evaluation(tmp_path, deterministic: bool) -> None:
     subject, base = trained(tmp_path, alarm="The base acts alone: because."), toy_base()

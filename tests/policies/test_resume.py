@@ -103,6 +103,8 @@ def test_a_checkpoint_of_another_config_robot_or_demonstrations_is_refused(tmp_p
     assert checkpoint.restore(tmp_path, fresh(longer)) == 0
     with pytest.raises(ConfigError, match="another config"):
         checkpoint.restore(tmp_path, fresh(dataclasses.replace(CONFIG, updates=4)))
+    with pytest.raises(ConfigError, match="another config"):
+        checkpoint.restore(tmp_path, fresh(dataclasses.replace(CONFIG, seed=CONFIG.seed + 1)))
     with pytest.raises(StoreError, match="3 demonstrations; found 2"):
         checkpoint.restore(tmp_path, Training(toy_spec(), toy_base(), DEMOS[:2], CONFIG))
     other = dataclasses.replace(toy_spec(), name="toy/other")
@@ -132,9 +134,11 @@ def test_priorities_survive_a_checkpoint_bit_for_bit(tmp_path) -> None:
     training = fresh(config)
     for episode in [*ONLINE[:3], make_episode(4, seed=77)]:
         training.take(episode)
+    training.sampler.pools._highest = 3.5  # here no error ever exceeds what new steps begin with
     checkpoint.save(tmp_path, training)
     resumed = fresh(config)
     checkpoint.restore(tmp_path, resumed)
+    assert resumed.sampler.pools.state() == training.sampler.pools.state()
     mine, theirs = training.sampler.pools.priorities(), resumed.sampler.pools.priorities()
     assert {name: values.tobytes() for name, values in mine.items()} == {n: v.tobytes() for n, v in theirs.items()}
     assert len({float(value) for values in mine.values() for value in values}) > 10

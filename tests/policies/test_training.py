@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from conftest import assert_equal_states, configured, make_episode, small, state_of, toy_base, toy_spec
@@ -31,6 +32,28 @@ def test_after_every_episode_exactly_the_owed_updates_are_done_and_the_version_i
         assert training.version == index + 1 == metrics["version"]
         assert metrics["robot_steps"] == steps
         assert metrics["owed"] == 0
+
+
+def test_the_policys_lag_is_the_versions_that_came_out_while_it_acted() -> None:
+    training = begun()
+    lags = [
+        training.take(make_episode(4, seed=seed, weights_version=np.full(4, version)))["policy_lag"]
+        for seed, version in enumerate((0, 0, 1, 3))
+    ]
+    assert lags == [0, 1, 1, 0]
+
+
+def test_what_states_are_standardised_by_stays_as_the_demonstrations_made_it() -> None:
+    training = begun()
+    before = training.buffer.standardiser
+    for episode in ONLINE[:3]:
+        training.take(episode)
+    assert training.buffer.standardiser is before
+    alone = begun(configured({"schedule.start_steps": 0, "sampler.demos": "leave_out"}, CONFIG), demos=[])
+    alone.take(ONLINE[0])
+    first = alone.buffer.standardiser
+    alone.take(ONLINE[1])
+    assert alone.buffer.standardiser is first
 
 
 @pytest.mark.parametrize(("updates", "actor_every"), [(4, 4), (4, 2), (6, 3)])
