@@ -85,6 +85,7 @@ METHODS = {
             "training.schedule.start_steps=500",
             "training.schedule.critic_updates=2000",
         ),
+        seeds=5,
     ),
     "rlif": Method("rlif", (*_BUDGET, *_EVERY_FOURTH)),
     "gated": Method("gated", seeds=5),

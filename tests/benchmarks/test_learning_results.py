@@ -10,7 +10,7 @@ import matplotlib.image
 import pytest
 
 from benchmarks.bench_learning import Campaign
-from benchmarks.learning import picture, results
+from benchmarks.learning import picture, results, table
 from benchmarks.learning.plans import Plan
 
 
@@ -68,3 +68,8 @@ def test_a_result_counts_only_for_the_settings_it_was_run_with(tmp_path: Path) -
     assert campaign.is_known(plan)
     assert not campaign.is_known(replace(plan, seed=11))
     assert len(results.read(tmp_path / "results.jsonl")) == 2
+
+
+def test_the_documented_table_is_that_of_what_was_measured() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    assert "\n".join(table.table(results.read(table.MEASURED))) in documented
