@@ -54,7 +54,7 @@ class LearnerKeeper:
         self._tries = self._tries + 1 if version == self._version else 1
         self._version = version
         if self._tries > TRIES:
-            raise RobotError(f"The learner {how} (see {self.child.log}); it was started {TRIES} times in vain.")
+            raise RobotError(f"The learner {how} (see {self.child.log}); it was started again {TRIES} times in vain.")
         sentence = f"The learner {how}; it goes on from its checkpoint."
         with contextlib.suppress(OSError):  # of a full disk there is a sentence already
             self._run.log_stop("finetune", sentence, "learner_restarted")
