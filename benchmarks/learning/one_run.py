@@ -51,7 +51,7 @@ def play(plan: Plan, out: Path) -> dict[str, Any]:
 def _open(plan: Plan, out: Path) -> Run:
     task = TASKS[plan.task]
     is_there = (out / "config.yaml").exists()
-    _require_same_plan(plan, out, is_there)
+    require_same_plan(plan, out, is_there)
     arguments = argparse.Namespace(
         run=out,
         config=None,
@@ -64,9 +64,9 @@ def _open(plan: Plan, out: Path) -> Run:
     return open_run(arguments, "record")
 
 
-def _require_same_plan(plan: Plan, out: Path, is_there: bool) -> None:
+def require_same_plan(plan: Plan, out: Path, is_there: bool) -> None:
     """Note what a run was begun with, and refuse to go on with other settings under the same name."""
-    file, asked = out / "plan.json", list(plan.overrides)
+    file, asked = out.with_name(f"{out.name}.plan.json"), list(plan.overrides)  # a run directory begins empty
     found = read_json(file)
     if is_there and found is not None and found["overrides"] != asked:
         raise ConfigError(f"{out} was begun with {found['overrides']}; asked for {asked}. Move it away.")

@@ -11,7 +11,9 @@ import pytest
 
 from benchmarks.bench_learning import Campaign
 from benchmarks.learning import picture, results, table
+from benchmarks.learning.one_run import require_same_plan
 from benchmarks.learning.plans import Plan
+from robot.errors import ConfigError
 
 
 def result(method: str, seed: int, *successes: int, task: str = "peg") -> results.Result:
@@ -73,3 +75,12 @@ def test_a_result_counts_only_for_the_settings_it_was_run_with(tmp_path: Path) -
 def test_the_documented_table_is_that_of_what_was_measured() -> None:
     documented = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
     assert "\n".join(table.table(results.read(table.MEASURED))) in documented
+
+
+def test_a_run_goes_on_only_with_the_settings_it_was_begun_with(tmp_path: Path) -> None:
+    plan, out = Plan("peg", "gated", 10), tmp_path / "peg-gated-10"
+    require_same_plan(plan, out, is_there=False)
+    assert not out.exists()  # a run directory begins empty
+    require_same_plan(plan, out, is_there=True)
+    with pytest.raises(ConfigError, match=r"was begun with .*asked for .*training\.updates=9"):
+        require_same_plan(replace(plan, extra=("training.updates=9",)), out, is_there=True)
