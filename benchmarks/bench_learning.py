@@ -23,6 +23,7 @@ from benchmarks import measure
 from benchmarks.learning import picture, results
 from benchmarks.learning.plans import METHODS, TASKS, Plan, plans
 from benchmarks.measure import FOLDER
+from policies.jsonfile import whole_lines
 from sessions.processes import ONE_THREAD
 from sessions.progress import Progress
 
@@ -72,8 +73,8 @@ class Campaign:
             with self._lock:
                 if not waiting:
                     return
-                child = self._start(waiting[0])
                 plan = waiting.popleft()
+                child = self._start(plan)
             text, _ = child.communicate()
             status = child.returncode
             with self._lock:
@@ -85,10 +86,7 @@ class Campaign:
 
     def _keep(self, line: str) -> None:
         """Append a result; one that a cut run left half-written is taken away."""
-        kept = self._file.read_bytes() if self._file.exists() else b""
-        whole = kept[: kept.rfind(b"\n") + 1]
-        if whole != kept:
-            self._file.write_bytes(whole)
+        whole_lines(self._file)
         with self._file.open("a") as file:
             file.write(line + "\n")
 

@@ -32,6 +32,15 @@ def read_json(path: Path) -> dict[str, Any] | None:
         raise StoreError(f"{path} is damaged: it must hold a JSON object ({error}). Move it away.") from error
 
 
+def whole_lines(path: Path) -> bytes:
+    """Return the lines of `path`, none where there is no file; a last one that a crash tore is taken out of it."""
+    text = path.read_bytes() if path.exists() else b""
+    whole = text[: text.rfind(b"\n") + 1]
+    if whole != text:
+        path.write_bytes(whole)
+    return whole
+
+
 def append_json_line(path: Path, value: dict[str, Any]) -> None:
     """Append one line to `path` in a single write."""
     path.parent.mkdir(parents=True, exist_ok=True)

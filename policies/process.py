@@ -14,7 +14,7 @@ import torch
 from policies import checkpoint
 from policies.allocator import keep_freed_memory
 from policies.base import BasePolicy
-from policies.jsonfile import append_json_line, read_json, write_json
+from policies.jsonfile import append_json_line, read_json, whole_lines, write_json
 from policies.mirror import Mirror
 from policies.tensorfile import remove_torn
 from policies.training import Stop, StoppedError, Training, never
@@ -185,11 +185,7 @@ class _Log:
 
     def __init__(self, path: Path, mirror: Mirror) -> None:
         self._path, self._mirror = path, mirror
-        text = path.read_bytes() if path.exists() else b""
-        whole = text[: text.rfind(b"\n") + 1]
-        if whole != text:
-            path.write_bytes(whole)  # a crash tore the last line; what it told is learnt again
-        lines = whole.splitlines()
+        lines = whole_lines(path).splitlines()  # what a torn one told is learnt again
         self._newest = max((self._version(number, line) for number, line in enumerate(lines, 1)), default=0)
 
     def _version(self, number: int, line: bytes) -> int:

@@ -75,18 +75,20 @@ def begin_from(source: Path, path: Path | None) -> Path:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    corrections = begin_from(arguments.source, arguments.run) if arguments.source is not None else None
-    try:
-        if corrections is not None:
-            arguments.go_on = "nudge pretrain --from {source} --run {run}"
-        return _run(arguments, corrections)
-    except BaseException:
-        if corrections is not None:  # half of it would be taken for the whole, and be in the way of the next try
+    if arguments.source is None:
+        this, result = _trained(arguments, None)
+    else:
+        arguments.go_on = "nudge pretrain --from {source} --run {run}"
+        corrections = begin_from(arguments.source, arguments.run)
+        try:
+            this, result = _trained(arguments, corrections)
+        except BaseException:  # half of it would be taken for the whole, and be in the way of the next try
             shutil.rmtree(arguments.run)
-        raise
+            raise
+    return tell(arguments, result, f"The base policy is in {this.path / 'base'}.")
 
 
-def _run(arguments: argparse.Namespace, corrections: Path | None) -> int:
+def _trained(arguments: argparse.Namespace, corrections: Path | None) -> tuple[Run, dict[str, Any]]:
     this = open_run(arguments, "pretrain")
     if this.store("online").exists():
         raise ConfigError(
@@ -95,4 +97,4 @@ def _run(arguments: argparse.Namespace, corrections: Path | None) -> int:
         )
     result = pretrain(this, corrections)
     this.log("phases", result)
-    return tell(arguments, result, f"The base policy is in {this.path / 'base'}.")
+    return this, result
