@@ -115,11 +115,9 @@ def _base(training: Training) -> str:
 
 def _tensors(training: Training) -> dict[str, Tensor]:
     """Return every tensor of the state by name; they share memory with the training."""
-    learner, standardiser = training.learner, training.buffer.standardiser
+    standardiser = training.buffer.standardiser
     return {
-        **learner.flat,
-        **{f"target.{name}": flat for name, flat in learner.target_flat.items()},
-        **{f"{name}.{key}": t for name, adam in learner.optimisers.items() for key, t in adam.state().items()},
+        **training.learner.state(),
         "standardiser.mean": torch.from_numpy(standardiser.mean),
         "standardiser.scale": torch.from_numpy(standardiser.scale),
     }

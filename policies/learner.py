@@ -11,6 +11,7 @@ from torch import Tensor
 from policies.actor import Actor
 from policies.calql import cal_ql
 from policies.critics import Critics
+from policies.gripper import gripper_loss
 from policies.learner_config import LearnerConfig
 from policies.networks import Views
 from policies.optimiser import Adam, polyak
@@ -65,9 +66,15 @@ class Learner:
         self.flat = {name: flat.to(self.device) for name, flat in self.flat.items()}
         self.target_flat = {name: flat.clone() for name, flat in self.flat.items()}
         rates = {"actor": config.actor_rate}
-        sizes = {"critic": self.critic.sizes, "actor": actor.network.sizes, "gripper": self.gripper.sizes}
+        self._networks = {"critic": self.critic, "actor": actor.network, "gripper": self.gripper}
         self.optimisers = {
-            name: Adam(flat, rates.get(name, config.critic_rate), config.weight_decay, config.clip_norm, sizes[name])
+            name: Adam(
+                flat,
+                rates.get(name, config.critic_rate),
+                config.weight_decay,
+                config.clip_norm,
+                self._networks[name].sizes,
+            )
             for name, flat in self.flat.items()
         }
         temperature = torch.tensor([math.log(max(config.initial_temperature, 1e-8))], device=self.device)
@@ -175,8 +182,7 @@ class Learner:
 
     def draw_members(self) -> Tensor:
         """Return `config.subset` different members, each equally likely (WSRL's draw repeats members)."""
-        order = torch.randperm(self.config.members, generator=self.generator, device=self.device)
-        return order[: self.config.subset]
+        return torch.randperm(self.config.members, generator=self.generator, device=self.device)[: self.config.subset]
 
     def actor_step(self, batch: Batch) -> Report:
         """Move the actor up the critics, and towards a person's actions that they rate higher; then the temperature."""
@@ -246,20 +252,9 @@ class Learner:
         return shown.clamp(-self.actor.bound, self.actor.bound)
 
     def gripper_step(self, batch: Batch) -> Report:
-        """Move the gripper's values towards a double-DQN target (HIL-SERL; van Hasselt et al. 2016, equation 4).
-
-        The choice that was executed is the nearest of close, stay and open; every command other than stay is paid for.
-        """
-        executed = batch.action[:, self.actor.gripper_axis].round()
-        with torch.no_grad():
-            online = self.gripper.forward(self.gripper.views(self.flat["gripper"]), batch.next_state)[0]
-            after = self.gripper.forward(self.gripper.views(self.target_flat["gripper"]), batch.next_state)[0]
-            value = after.gather(1, online.argmax(dim=1, keepdim=True))[:, 0]
-            y = batch.ret - self.config.grip_penalty * executed.abs() + batch.discount * value
+        """Move the gripper's values, then their target towards them."""
         views = self.gripper.leaves(self.flat["gripper"])
-        out = self.gripper.forward(views, batch.state)[0]
-        q = out.gather(1, (executed.long() + 1)[:, None])[:, 0]
-        loss = ((q - y) ** 2 * batch.weight).mean()
+        loss = gripper_loss(self.critics, views, self.gripper.views(self.target_flat["gripper"]), batch)
         self._descend("gripper", loss, views)
         polyak(self.target_flat["gripper"], self.flat["gripper"], self.config.tau)
         return {"gripper_loss": loss.detach()}
@@ -279,16 +274,18 @@ class Learner:
         q = self.critics.all_values(views, batch.state, batch.base, action)
         return q.amin(dim=0) if what == "min" else q.mean(dim=0)
 
+    def state(self) -> dict[str, Tensor]:
+        """Return every parameter, target and optimiser's tensor by name; they share memory with the learner."""
+        targets = {f"target.{name}": flat for name, flat in self.target_flat.items()}
+        adams = {f"{name}.{key}": t for name, adam in self.optimisers.items() for key, t in adam.state().items()}
+        return self.flat | targets | adams
+
     def check(self) -> None:
         """Raise DivergedError unless every parameter, target and moment of the optimisers is finite."""
-        flats = {**self.flat, **{f"target.{name}": flat for name, flat in self.target_flat.items()}}
-        for name, adam in self.optimisers.items():
-            flats |= {f"{name}.{moment}": flat for moment, flat in (("mean", adam.mean), ("square", adam.square))}
-        networks = {"critic": self.critic, "actor": self.actor.network, "gripper": self.gripper}
-        for owner, flat in flats.items():
+        for owner, flat in self.state().items():
             if bool(torch.isfinite(flat).all()):
                 continue
-            network = networks.get(owner.removeprefix("target.").split(".")[0])
+            network = self._networks.get(owner.removeprefix("target.").split(".")[0])
             views = {"value": flat} if network is None else network.views(flat)
             bad = [name for name, view in views.items() if not bool(torch.isfinite(view).all())]
             raise DivergedError(

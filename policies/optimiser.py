@@ -72,11 +72,8 @@ class Adam:
         )
 
     def state(self) -> dict[str, Tensor]:
+        """Return the moments and the count of steps; they share memory with it."""
         return {"mean": self.mean, "square": self.square, "count": self.count}
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        for name, tensor in self.state().items():
-            tensor.copy_(state[name])
 
 
 @torch.no_grad()
