@@ -22,7 +22,7 @@ from sessions.episode_book import EpisodeBook
 from sessions.phases import PHASES, Phase
 from sessions.progress import Progress
 from sessions.run import Run
-from sessions.session import RECENT, lines_of, note, refuse_collisions
+from sessions.session import LEARNS, RECENT, lines_of, note, refuse_collisions
 
 _LOOK_S = 0.1
 """Between two looks at a thread; Python 3.11 takes one for ended whose `join` was interrupted."""
@@ -89,9 +89,9 @@ class LocalSession:
             index, steps = book.progress(store)
             recent = self.lines(phase.name)[-RECENT:]
             with Progress(phase.name.replace("_", " "), total=total_steps or episodes) as progress:
-                progress.advance(steps if total_steps else index)
+                progress.go_on(steps if total_steps else index)
                 while not book.is_enough(index, steps, episodes):
-                    waited_s = self._take_weights(policy, learner, index)
+                    waited_s = self._take_weights(policy, learner, index, progress)
                     summary = self._episode(env, policy, writer, phase, index)
                     steps += summary.steps
                     book.log(summary, index, steps, waited_s)
@@ -99,8 +99,8 @@ class LocalSession:
                     recent = [*recent, _line(summary)][-RECENT:]
                     progress.advance(summary.steps if total_steps else 1, note(recent))
                     index += 1
-            if learner is not None:
-                learner.finish()
+                if learner is not None:
+                    learner.finish(progress)
 
     def _episode(self, env: RobotEnv, policy: Policy, writer: StoreWriter, phase: Phase, index: int) -> EpisodeSummary:
         seed = build.episode_seed(self._config, phase.seeds, index)
@@ -111,12 +111,13 @@ class LocalSession:
         }
         return run_episode(env, policy, writer, seed, attributes)
 
-    def _take_weights(self, policy: Policy, learner: _Learning | None, index: int) -> float:
+    def _take_weights(self, policy: Policy, learner: _Learning | None, index: int, progress: Progress) -> float:
         """Wait for the updates of all episodes before `index`, load its weights; returns how long it waited [s]."""
         if learner is None:
             return 0.0
         started = time.monotonic()
-        learner.wait_for(index)
+        learner.wait_for(index, progress)
+        progress.wait("")
         learning.load_weights(policy, max(0, index - self._config.session.version_lag))
         return time.monotonic() - started
 
@@ -143,14 +144,14 @@ class _Learning:
         self._thread = threading.Thread(target=self._learn, name="learner", daemon=True)
         self._thread.start()
 
-    def wait_for(self, version: int) -> None:
+    def wait_for(self, version: int, progress: Progress) -> None:
         """Return once `version` is published; raises what ended the learner."""
-        self._weights.wait_for(version, math.inf, self._idle)
+        self._weights.wait_for(version, math.inf, lambda duration_s: self._idle(duration_s, progress))
 
-    def finish(self) -> None:
+    def finish(self, progress: Progress) -> None:
         """Wait for the last updates; raises what ended the learner."""
         while not self._has_ended.wait(_LOOK_S):
-            pass
+            progress.wait(LEARNS)
         self._raise()
 
     def stop(self) -> None:
@@ -172,10 +173,11 @@ class _Learning:
         finally:
             self._has_ended.set()
 
-    def _idle(self, duration_s: float) -> None:
+    def _idle(self, duration_s: float, progress: Progress) -> None:
         if self._has_ended.is_set():
             self._raise()
             raise RobotError(f"The learner ended before its time; its checkpoint is in {self._run.path / 'learner'}.")
+        progress.wait(LEARNS)
         time.sleep(duration_s)
 
     def _raise(self) -> None:

@@ -39,7 +39,7 @@ class Progress:
         self._name, self._total = name, total
         self._stream = sys.stderr if stream is None else stream
         self._now_s = now_s
-        self._done = 0.0
+        self._done = self._before = 0.0
         self._note = ""
         self._started_s = self._last_line_s = now_s()
         self._bar: Bar | None = None
@@ -53,15 +53,33 @@ class Progress:
         return self
 
     def advance(self, count: float = 1, note: str = "") -> None:
-        """Count `count` more units as done; `note` stands at the end of the line until the next one."""
+        """Count `count` more units as done; `note` stands at the end of the line until the next one.
+
+        Work that comes to more than `total` in the end, as steps of whole episodes do, takes it along.
+        """
         self._done += count
+        if self._total < self._done and self._total:
+            self.expect(self._done)
         self._note = note or self._note
+        self._show(self._note)
+
+    def go_on(self, done: float) -> None:
+        """Count `done` units that were done before: they say nothing about the pace."""
+        self._before = done
+        self.advance(done)
+
+    def wait(self, what: str) -> None:
+        """Say `what` is waited for in the note's place, "" for nothing any more; to be called as often as one likes."""
+        if what or self._bar is not None:
+            self._show(what or self._note)
+
+    def _show(self, note: str) -> None:
         if self._bar is not None:
             left = f"{_clock(self.left_s)} left"
-            self._bar.update(self._task, completed=self._done, left=left, note=self._note)
+            self._bar.update(self._task, completed=self._done, left=left, note=note)
         elif self._now_s() - self._last_line_s >= LINE_EVERY_S:
             self._last_line_s = self._now_s()
-            self._write_line()
+            self._write_line(note)
 
     def expect(self, total: float) -> None:
         """Say how many units there are, where it was not known at the beginning."""
@@ -72,9 +90,9 @@ class Progress:
     @property
     def left_s(self) -> float | None:
         """Estimate of the time left at the mean pace so far [s]; None before anything is done."""
-        if self._done <= 0:
+        if self._done <= self._before:
             return None
-        pace = (self._now_s() - self._started_s) / self._done
+        pace = (self._now_s() - self._started_s) / (self._done - self._before)
         return max(0.0, (self._total - self._done) * pace)
 
     def __exit__(
@@ -83,15 +101,15 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
         elif self._total:
-            self._write_line()
+            self._write_line(self._note)
 
-    def _write_line(self) -> None:
+    def _write_line(self, note: str) -> None:
         took = self._now_s() - self._started_s
         share = f"{self._done / self._total:4.0%}" if self._total else "    "
         left = f", {_clock(self.left_s)} left" if self._done < self._total else ""
-        note = f"  {self._note}" if self._note else ""
+        end = f"  {note}" if note else ""
         self._stream.write(
-            f"{self._name:<10} {self._done:g}/{self._total:g} {share}  {_clock(took)} elapsed{left}{note}\n"
+            f"{self._name:<10} {self._done:g}/{self._total:g} {share}  {_clock(took)} elapsed{left}{end}\n"
         )
         self._stream.flush()
 

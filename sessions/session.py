@@ -26,6 +26,7 @@ from sessions.run import Run
 POLL_S = 0.1
 RECENT = 20
 """Episodes that the progress line sums up."""
+LEARNS = "waiting for the learner's updates"
 LAST_COMMIT_S = 3.0
 FULL_BYTES = 1 << 20
 """With less free space than this a disk counts as full."""
@@ -110,7 +111,10 @@ class Session:
         def start() -> Child:
             return self._start("learner", "sessions.learner", "--run", path)
 
-        return LearnerKeeper(self._run, start, self._children.stop, weights(self._run.path).latest)
+        return LearnerKeeper(self._run, start, self._children.stop, self._newest)
+
+    def _newest(self) -> int:
+        return weights(self._run.path).latest()
 
     def lines(self, phase: str) -> list[dict[str, Any]]:
         """Return the lines of the phase's episodes, the newest of each index."""
@@ -123,14 +127,18 @@ class Session:
         tail = self._run.tail("episodes")
         before = {line["index"]: line for line in tail.new() if line["phase"] == phase}
         recent = [before[index] for index in sorted(before)]
+        lag = self._run.config.session.version_lag
         with Progress(phase.replace("_", " "), total=total) as progress:
-            progress.advance(sum(line["steps"] for line in recent) if is_steps else len(recent))
+            progress.go_on(sum(line["steps"] for line in recent) if is_steps else len(recent))
+            played = max(before, default=-1) + 1
             while actor.process.poll() is None:
                 time.sleep(POLL_S)
                 self._check(actor, keeper, phase)
                 for line in (line for line in tail.new() if line["phase"] == phase):
-                    recent = [*recent, line][-RECENT:]
+                    recent, played = [*recent, line][-RECENT:], line["index"] + 1
                     progress.advance(line["steps"] if is_steps else 1, note(recent))
+                if keeper is not None:
+                    progress.wait(LEARNS if self._newest() < max(0, played - lag) else "")
         if actor.process.returncode != 0:
             raise RobotError(note_end(self._run, actor, phase, self._kept(phase)))
 

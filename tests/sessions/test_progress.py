@@ -51,3 +51,44 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_left() -> None:
         progress.advance(4, note="done")
     assert "4/4" in stream.getvalue()
     assert "left" in stream.getvalue()
+
+
+def test_what_is_waited_for_is_said_and_gone_once_the_work_goes_on() -> None:
+    now = [0.0]
+    stream = io.StringIO()
+    with Progress("finetune", total=10, stream=stream, now_s=lambda: now[0]) as progress:
+        progress.wait("waiting for the learner")  # not for long enough to be said
+        for _ in range(4):
+            now[0] += LINE_EVERY_S / 2
+            progress.wait("waiting for the learner")
+        progress.wait("")
+        progress.advance(10, note="all in")
+    assert [line.partition("elapsed")[2] for line in stream.getvalue().splitlines()] == [
+        ", ? left  waiting for the learner",
+        ", ? left  waiting for the learner",
+        "  all in",
+    ]
+    terminal = Terminal()
+    with Progress("finetune", total=10, stream=terminal) as progress:
+        progress.advance(5, note="half in")
+        progress.wait("waiting")
+        progress.wait("")
+    assert terminal.getvalue().rfind("half in") > terminal.getvalue().rfind("waiting")
+
+
+def test_what_was_done_before_says_nothing_about_the_pace() -> None:
+    now = [0.0]
+    with Progress("finetune", total=1000, stream=io.StringIO(), now_s=lambda: now[0]) as progress:
+        progress.go_on(900)
+        assert progress.left_s is None
+        now[0] += 10.0
+        progress.advance(20)
+        assert progress.left_s == 40.0
+
+
+def test_a_last_episode_that_goes_beyond_the_total_takes_it_along() -> None:
+    stream = io.StringIO()
+    with Progress("finetune", total=100, stream=stream) as progress:
+        progress.advance(90)
+        progress.advance(15)
+    assert stream.getvalue().startswith("finetune   105/105 100%")
