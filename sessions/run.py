@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -21,6 +22,8 @@ from sessions.run_config import RunConfig
 
 STORES = {"record": "demos", "evaluate_base": "eval_base", "finetune": "online", "evaluate_final": "eval_final"}
 """Which store the steps of a phase go to."""
+
+_FOLDERS = ("logs", "metrics", "evaluation")
 
 
 class Tail:
@@ -53,14 +56,20 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Paths and configuration of a run; `lock` keeps other commands from changing it as long as this object lives."""
+    """Paths and configuration of a run.
+
+    Attributes:
+        lock: keeps other commands from changing it as long as this object lives.
+        is_new: whether this command began it.
+    """
 
     path: Path
     config: RunConfig
     lock: FileLock | None = None
+    is_new: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("logs", "metrics", "evaluation"):
+        for name in _FOLDERS:
             (self.path / name).mkdir(parents=True, exist_ok=True)
 
     @staticmethod
@@ -100,6 +109,17 @@ class Run:
     def lines(self, metric: str) -> list[dict[str, Any]]:
         """Return the lines of a metric so far; a line that is being written is left out."""
         return self.tail(metric).new()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been recorded, measured or logged yet."""
+        folders = (self.path / name for name in _FOLDERS)
+        return not any(self.path.glob("*.zarr")) and not any(next(folder.iterdir(), None) for folder in folders)
+
+    def remove_if_in_vain(self) -> None:
+        """Remove a run that this command began and left empty."""
+        if self.is_new and self.is_empty:
+            shutil.rmtree(self.path)
 
     @property
     def learner_file(self) -> Path:
@@ -212,6 +232,7 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     if verb in SIMULATES or not (getattr(arguments, "realtime", True) or getattr(arguments, "direct", False)):
         config.check_lockstep()
     try:
+        is_new = not path.is_dir() or all(entry.name in (LOCK, UP_LOCK) for entry in path.iterdir())
         path.mkdir(parents=True, exist_ok=True)
         lock = _lock(path, verb)
     except OSError as error:
@@ -220,9 +241,9 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         ) from error
     if base is not None and any(path.glob("*.zarr")):
         _refuse_another_run(path, base, config)
-    run = Run(path, config, lock)
+    run = Run(path, config, lock, is_new)
     run.save_config()
-    arguments.run = path
+    arguments.run, arguments.opened = path, run
     return run
 
 

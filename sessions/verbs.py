@@ -27,9 +27,15 @@ def _seed(text: str) -> int:
 _count.__name__ = _seed.__name__ = "whole number"
 
 
+def _directory(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("must name a folder; found an empty name")
+    return Path(text)
+
+
 def _run_directory(parser: argparse.ArgumentParser, is_made: bool = True) -> None:
     about = "run directory, made where missing (default: runs/...)" if is_made else "run directory"
-    parser.add_argument("--run", type=Path, metavar="DIR", help=about)
+    parser.add_argument("--run", type=_directory, metavar="DIR", help=about)
     parser.add_argument("--seed", type=_seed, metavar="N", help="seed of everything random (default: the config's)")
 
 
