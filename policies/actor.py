@@ -66,7 +66,7 @@ class ActorConfig(Settings):
         choices=GATES,
     )
     gate_confidence: float = setting(
-        1.0, "standard deviations over the critics by which u must be no worse", low=0.0, high=10.0
+        2.0, "standard deviations over the critics by which u must be no worse", low=0.0, high=10.0
     )
     gate_margin: float = setting(0.0, "how much worse u may be, in units of return", low=0.0, high=1e3)
     gate_trials: float = setting(
