@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from policies.tensorfile import read_tensors, write_tensors
 from robot.errors import StoreError
@@ -32,20 +36,25 @@ def test_what_is_read_is_what_was_written(tmp_path) -> None:
         assert tensors[name].dtype == tensor.dtype
 
 
-@given(place=st.floats(0.0, 1.0, exclude_max=True), bit=st.integers(0, 7))
-def test_one_bit_that_flipped_is_refused_wherever_it_is(tmp_path_factory, place: float, bit: int) -> None:
-    file = tmp_path_factory.mktemp("flip") / "weights.safetensors"
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> bytes:
+    file = tmp_path_factory.mktemp("whole") / "weights.safetensors"
     write_tensors(file, TENSORS, HEADER)
-    content = bytearray(file.read_bytes())
+    return file.read_bytes()
+
+
+@given(place=st.floats(0.0, 1.0, exclude_max=True), bit=st.integers(0, 7))
+def test_one_bit_that_flipped_is_refused_wherever_it_is(whole: bytes, place: float, bit: int) -> None:
+    content = bytearray(whole)
     content[int(place * len(content))] ^= 1 << bit
-    file.write_bytes(content)
-    with pytest.raises(StoreError, match=r"not a readable safetensors file|is not what was written"):
-        read_tensors(file)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "weights.safetensors"
+        file.write_bytes(content)
+        with pytest.raises(StoreError, match=r"not a readable safetensors file|is not what was written"):
+            read_tensors(file)
 
 
 def test_a_file_of_others_is_refused(tmp_path) -> None:
-    from safetensors.torch import save_file
-
     save_file({"w": torch.ones(2)}, tmp_path / "theirs.safetensors")
     with pytest.raises(StoreError, match="is not what was written"):
         read_tensors(tmp_path / "theirs.safetensors")

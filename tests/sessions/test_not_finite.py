@@ -155,3 +155,22 @@ def test_the_learners_process_ends_with_status_1_and_one_sentence(
     assert words.startswith("critic.weight0 is not finite after update ")
     assert_good(run)
     assert json.loads((run / "learner.pid").read_text())["is_finished"] is False
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_refused_before_the_robot_moves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert finetune(run) == 0
+    steps, file = StoreReader.open(run / "online.zarr").steps, run / "learner" / checkpoint.FILE
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 4]))
+    gc.collect()
+    longer = ["finetune", "--run", str(run), "--resume", "training.total_steps=150"]
+    assert main(longer) == 1
+    assert f"{file} is damaged: it is not what was written" in last_words(capsys)
+    assert StoreReader.open(run / "online.zarr").steps == steps
+    file.write_bytes(whole)
+    gc.collect()
+    assert main(longer) == 0
+    assert StoreReader.open(run / "online.zarr").steps >= 150

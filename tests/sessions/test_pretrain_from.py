@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.cli import main
+from sessions.cli import EXIT_INTERRUPTED, main
 from sessions.run import Run
 from sessions.run_config import RunConfig
 
@@ -29,3 +29,20 @@ def test_a_base_from_corrections_is_refused_without_leaving_a_run_behind(
     new.mkdir()
     assert "Name a run that is not there yet" in refusal(capsys, old, new)
     assert new.exists()
+
+
+def test_who_interrupts_it_finds_no_half_of_a_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    old, new = tmp_path / "old", tmp_path / "new"
+    Run(old, RunConfig(), None).save_config()
+    for name in ("online.zarr", "demos.zarr"):
+        (old / name).mkdir()
+    monkeypatch.setattr("sessions.pretrain.sound_store", interrupted)
+    assert main(["pretrain", "--from", str(old), "--run", str(new)]) == EXIT_INTERRUPTED
+    assert f"Go on with: nudge pretrain --from {old} --run {new}" in capsys.readouterr().err
+    assert not new.exists()
+    assert (old / "online.zarr").exists()

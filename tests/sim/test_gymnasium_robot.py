@@ -223,6 +223,15 @@ def test_an_environment_that_fails_or_gives_something_else_is_named_with_the_pla
         robot.reset(3)
 
 
+@pytest.mark.parametrize("nothing", [(), (0,)])
+def test_actions_without_an_axis_are_refused(nothing: tuple[int, ...]) -> None:
+    class Still(gymnasium.Env):
+        observation_space, action_space = spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, nothing)
+
+    with pytest.raises(SpecError, match="continuous actions only"):
+        GymnasiumRobot(Still(), EnvConfig(id="gym:Still"), "Still")
+
+
 def test_observations_that_are_no_arrays_are_refused() -> None:
     with pytest.raises(SpecError, match="arrays of numbers"):
         observation_spec("odd", spaces.Dict({"a": spaces.Tuple([spaces.Box(0, 1)])}))
