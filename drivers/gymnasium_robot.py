@@ -138,6 +138,9 @@ def make(gym_id: str, **options: Any) -> Env:
         raise ConfigError(f"There is no gymnasium environment {gym_id!r}: {str(error).rstrip('.')}.{hint}") from None
     except (gymnasium.error.Error, ImportError, TypeError, AttributeError) as error:
         raise ConfigError(f"The gymnasium environment {gym_id!r} cannot be made here: {error}") from error
+    except Exception as error:  # whatever a constructor of others raises
+        kind = type(error).__name__
+        raise ConfigError(f"The gymnasium environment {gym_id!r} failed while it was made: {kind}: {error}") from error
 
 
 def max_steps_of(env: Env) -> int | None:

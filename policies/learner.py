@@ -289,8 +289,9 @@ class Learner:
             views = {"value": flat} if network is None else network.views(flat)
             bad = [name for name, view in views.items() if not bool(torch.isfinite(view).all())]
             raise DivergedError(
-                f"{owner}.{bad[0]} is not finite after update {self.updates} (also: {bad[1:]}); resume from the last "
-                "checkpoint with a smaller step size, and look for NaN or huge numbers in the store."
+                f"{owner}.{bad[0]} is not finite after update {self.updates} (also: {bad[1:]}); the last good "
+                "checkpoint is kept. Take episodes with huge numbers out of the store (nudge store drop), or begin a "
+                "run with smaller steps (training.learner.critic_rate, actor_rate)."
             )
 
     def _zero_grip(self, batch: Batch) -> Tensor | None:

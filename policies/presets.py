@@ -46,12 +46,16 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
+_GATED_ALONE = ("actor.gate_confidence", "actor.gate_margin", "schedule.rank", "schedule.hold_out")
+"""Switches that say nothing where there is no such gate and no unlocking."""
+
+
 def _defaults() -> dict[str, Any]:
     """Return the defaults of the same switches."""
     from policies.training_config import TrainingConfig  # here, since it brings torch, and --help only wants names
 
     found: dict[str, Any] = {}
-    for key in {*methods.SAC, *methods.HIL_SERL, *methods.JSRL}:
+    for key in {*methods.SAC, *methods.HIL_SERL, *methods.JSRL, *_GATED_ALONE}:
         value: Any = TrainingConfig()
         for part in key.split("."):
             value = getattr(value, part)

@@ -96,7 +96,8 @@ class EpisodeBuffer:
         if not np.all(np.isfinite(reward)):
             raise StoreError(
                 f"Episode {episode.index} cannot be learnt from: its reward is not finite at step "
-                f"{int(np.argwhere(~np.isfinite(reward))[0][0])}; record rewards, or set rewards.environment=0."
+                f"{int(np.argwhere(~np.isfinite(reward))[0][0])}; take it out with: nudge store drop STORE "
+                f"--episodes {episode.index}"
             )
         columns["to_go"] = np.append(returns_to_go(reward, self._gamma), np.float32(0.0))
         return columns, reward

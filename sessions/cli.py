@@ -135,8 +135,8 @@ def run_verb(verb: Verb, arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _fail(_stopped(verb, arguments), EXIT_INTERRUPTED)
     except NudgeError as error:
-        if (opened := getattr(arguments, "opened", None)) is not None:
-            opened.remove_if_in_vain()
+        if (begun := getattr(arguments, "begun", None)) is not None:
+            begun.undo()
         return _fail(str(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the final flush stays silent

@@ -57,6 +57,18 @@ def load_weights(policy: Policy, version: int) -> None:
         policy.load_weights(version)
 
 
+def check_settings(config: RunConfig) -> None:
+    """Raise ConfigError where settings ask for what this robot or this machine has not, before anything moves."""
+    from policies.actor import Actor
+    from policies.critics import Critics
+    from policies.training_config import require_device
+
+    training, spec = config.training, robot_spec(config)
+    require_device(training.device)
+    actor = Actor(training.actor, 1, spec.action_size, gripper_axis=spec.gripper_axis)
+    Critics(training.learner, actor, training.value_range)
+
+
 def check_checkpoint(run: Path) -> None:
     """Raise StoreError where the learner of a run has a checkpoint that cannot be read."""
     from policies.checkpoint import FILE

@@ -52,11 +52,11 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
     }
 
 
-def begin_from(source: Path, path: Path | None) -> Path:
-    """Begin a run at `path` with the config and the demonstrations of another; returns the store of its session.
+def require_session(source: Path, path: Path | None) -> Path:
+    """Return the store of the session of the run at `source`, from which one at `path` may begin.
 
     Raises:
-        ConfigError: `source` is no run with a session, or there is something at `path`.
+        ConfigError: `source` is no run with demonstrations and a session, or there is something at `path`.
     """
     require_run(source, "pretrain")
     online = source / "online.zarr"
@@ -68,10 +68,15 @@ def begin_from(source: Path, path: Path | None) -> Path:
         raise ConfigError(
             f"Name a run that is not there yet for the new base policy: nudge pretrain --from {source} --run DIR"
         )
+    if not (source / "demos.zarr").exists():
+        raise ConfigError(f"{source} has no demonstrations to clone; put its demos.zarr back.")
+    return online
+
+
+def _copy(source: Path, path: Path) -> None:
     path.mkdir(parents=True)
     shutil.copy(source / "config.yaml", path / "config.yaml")
     shutil.copytree(source / "demos.zarr", path / "demos.zarr")
-    return online
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -79,8 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
         this, result = _trained(arguments, None)
     else:
         arguments.go_on = "nudge pretrain --from {source} --run {run}"
-        corrections = begin_from(arguments.source, arguments.run)
+        corrections = require_session(arguments.source, arguments.run)
         try:
+            _copy(arguments.source, arguments.run)
             this, result = _trained(arguments, corrections)
         except BaseException:  # half of it would be taken for the whole, and be in the way of the next try
             shutil.rmtree(arguments.run)

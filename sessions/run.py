@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from policies.presets import preset
 from robot.errors import ConfigError
 from robot.filelock import FileLock
+from sessions.begun import FOLDERS, LOCK, UP_LOCK, Begun
 from sessions.config import flat_values, from_mapping, load, nested
 from sessions.config_yaml import to_yaml
 from sessions.environments import paid
@@ -22,8 +22,6 @@ from sessions.run_config import RunConfig
 
 STORES = {"record": "demos", "evaluate_base": "eval_base", "finetune": "online", "evaluate_final": "eval_final"}
 """Which store the steps of a phase go to."""
-
-_FOLDERS = ("logs", "metrics", "evaluation")
 
 
 class Tail:
@@ -60,16 +58,16 @@ class Run:
 
     Attributes:
         lock: keeps other commands from changing it as long as this object lives.
-        is_new: whether this command began it.
+        begun: what the command that opened it found there.
     """
 
     path: Path
     config: RunConfig
     lock: FileLock | None = None
-    is_new: bool = False
+    begun: Begun | None = None
 
     def __post_init__(self) -> None:
-        for name in _FOLDERS:
+        for name in FOLDERS:
             (self.path / name).mkdir(parents=True, exist_ok=True)
 
     @staticmethod
@@ -111,17 +109,6 @@ class Run:
         return self.tail(metric).new()
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing has been recorded, measured or logged yet."""
-        folders = (self.path / name for name in _FOLDERS)
-        return not any(self.path.glob("*.zarr")) and not any(next(folder.iterdir(), None) for folder in folders)
-
-    def remove_if_in_vain(self) -> None:
-        """Remove a run that this command began and left empty."""
-        if self.is_new and self.is_empty:
-            shutil.rmtree(self.path)
-
-    @property
     def learner_file(self) -> Path:
         """The beacon of the run's learner: which process it is, and when it last stirred."""
         return self.path / "learner.pid"
@@ -148,10 +135,6 @@ OVER_ROS = frozenset({"demo", "up"})
 
 SIMULATES = frozenset({"demo", "replay"})
 """Verbs that replay in simulated time, also what was recorded in real time."""
-
-LOCK, UP_LOCK = ".lock", ".up.lock"
-"""What a command that is only just beginning has put into its run."""
-
 
 MAY_MOVE = (
     "training.total_steps",
@@ -232,7 +215,7 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
     if verb in SIMULATES or not (getattr(arguments, "realtime", True) or getattr(arguments, "direct", False)):
         config.check_lockstep()
     try:
-        is_new = not path.is_dir() or all(entry.name in (LOCK, UP_LOCK) for entry in path.iterdir())
+        found = Begun(path, UP_LOCK if verb == "up" else LOCK)
         path.mkdir(parents=True, exist_ok=True)
         lock = _lock(path, verb)
     except OSError as error:
@@ -241,9 +224,9 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         ) from error
     if base is not None and any(path.glob("*.zarr")):
         _refuse_another_run(path, base, config)
-    run = Run(path, config, lock, is_new)
+    run = Run(path, config, lock, found)
     run.save_config()
-    arguments.run, arguments.opened = path, run
+    arguments.run, arguments.begun = path, found
     return run
 
 

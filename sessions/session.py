@@ -167,7 +167,8 @@ class Session:
         """
         tail = self._run.tail("learner")
         with Progress("last updates", total=self._run.config.training.total_steps) as progress:
-            learnt = 0
+            learnt = max((line["robot_steps"] for line in tail.new()), default=0)
+            progress.go_on(learnt)
             while not keeper.is_done:
                 keeper.look()
                 time.sleep(POLL_S)

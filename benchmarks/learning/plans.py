@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from policies.presets import preset
 
 FIRST_SEED = 10
 """Seeds below were looked at while the defaults were chosen."""
@@ -74,6 +79,12 @@ TASKS = {
 _BUDGET = ("training.updates=4", "training.actor.hidden=[256, 256]", "training.learner.hidden=[256, 256]")
 _EVERY_FOURTH = ("training.learner.actor_every=4",)
 
+
+def _written(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return settings as a command line has them: defaults may move, and a result says which they were."""
+    return tuple(f"{key}={json.dumps(value)}" for key, value in sorted(values.items()))
+
+
 METHODS = {
     "rlpd": Method("rlpd", (*_BUDGET, *_EVERY_FOURTH, "training.schedule.start_steps=300")),
     "hil-serl": Method("hil-serl", (*_BUDGET, "training.learner.actor_every=2")),
@@ -88,7 +99,7 @@ METHODS = {
         seeds=5,
     ),
     "rlif": Method("rlif", (*_BUDGET, *_EVERY_FOURTH)),
-    "gated": Method("gated", seeds=5),
+    "gated": Method("gated", _written(preset("gated").values), seeds=5),
 }
 
 

@@ -30,8 +30,11 @@ def test_without_a_gate_the_actor_always_acts() -> None:
 
 
 def test_greedy_compares_the_smallest_values_by_hand() -> None:
-    """IBRL: 1 >= 0; 0.5 < 0.6; a tie goes to the actor; 2 >= 1."""
+    """IBRL: 1 >= 0; 0.5 < 0.6; a tie goes to the actor; 2 >= 1. Which critic gives the smallest does not matter."""
     assert is_taken("greedy", PROPOSED, BASE, 1.0, 0.0).tolist() == [True, False, True, True]
+    low_first, low_last = torch.tensor([[0.0], [9.0]]), torch.tensor([[9.0], [0.1]])
+    assert is_taken("greedy", low_last, low_first, 1.0, 0.0).item()  # 0.1 >= 0, though one critic says -8.9
+    assert not is_taken("greedy", low_first, low_last, 1.0, 0.0).item()
 
 
 def test_the_lower_bound_is_of_the_critics_own_differences_by_hand() -> None:

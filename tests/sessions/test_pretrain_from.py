@@ -22,8 +22,10 @@ def test_a_base_from_corrections_is_refused_without_leaving_a_run_behind(
     old, new = tmp_path / "old", tmp_path / "new"
     Run(old, RunConfig(), None).save_config()
     assert "has no session to take corrections from" in refusal(capsys, old, new)
-    for name in ("online.zarr", "demos.zarr"):
-        (old / name).mkdir()
+    (old / "online.zarr").mkdir()
+    assert "has no demonstrations to clone" in refusal(capsys, old, new)
+    assert not new.exists()
+    (old / "demos.zarr").mkdir()
     assert "bc.updates" in refusal(capsys, old, new, "bc.updats=3")
     assert not new.exists()
     new.mkdir()
@@ -31,8 +33,9 @@ def test_a_base_from_corrections_is_refused_without_leaving_a_run_behind(
     assert new.exists()
 
 
+@pytest.mark.parametrize("where", ["sessions.pretrain.sound_store", "shutil.copytree"])
 def test_who_interrupts_it_finds_no_half_of_a_run(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -41,7 +44,7 @@ def test_who_interrupts_it_finds_no_half_of_a_run(
     Run(old, RunConfig(), None).save_config()
     for name in ("online.zarr", "demos.zarr"):
         (old / name).mkdir()
-    monkeypatch.setattr("sessions.pretrain.sound_store", interrupted)
+    monkeypatch.setattr(where, interrupted)
     assert main(["pretrain", "--from", str(old), "--run", str(new)]) == EXIT_INTERRUPTED
     assert f"Go on with: nudge pretrain --from {old} --run {new}" in capsys.readouterr().err
     assert not new.exists()

@@ -58,6 +58,9 @@ def test_what_is_waited_for_is_said_and_gone_once_the_work_goes_on() -> None:
     stream = io.StringIO()
     with Progress("finetune", total=10, stream=stream, now_s=lambda: now[0]) as progress:
         progress.wait("waiting for the learner")  # not for long enough to be said
+        now[0] += LINE_EVERY_S
+        progress.wait("")  # nothing to say
+        now[0] -= LINE_EVERY_S
         for _ in range(4):
             now[0] += LINE_EVERY_S / 2
             progress.wait("waiting for the learner")
@@ -92,3 +95,9 @@ def test_a_last_episode_that_goes_beyond_the_total_takes_it_along() -> None:
         progress.advance(90)
         progress.advance(15)
     assert stream.getvalue().startswith("finetune   105/105 100%")
+    unknown = io.StringIO()
+    with Progress("pack", total=0, stream=unknown) as progress:
+        progress.advance(7)  # how many there are is said later
+        assert progress.left_s == 0.0
+        progress.expect(10)
+    assert unknown.getvalue().startswith("pack       7/10  70%")
