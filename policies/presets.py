@@ -66,7 +66,7 @@ def _defaults() -> dict[str, Any]:
 PRESETS: dict[str, Preset] = {
     "gated": Preset(
         "a residual that acts only where the critics are sure that it is no worse than the base (the default)",
-        "nudge; docs/learner.md says what was measured",
+        "nudge; docs/benchmarks.md says what was measured",
         {},
     ),
     "sac": Preset("soft actor-critic, from nothing", "arXiv 1812.05905", methods.SAC),
