@@ -15,6 +15,7 @@ from policies.critics import Critics
 from policies.features import Standardiser
 from policies.learner import Learner
 from policies.networks import Views
+from policies.proof import player
 from policies.schedule import START, Directions
 from policies.states import States
 from policies.training_config import TrainingConfig
@@ -97,15 +98,17 @@ class LearntPolicy:
         self._absent = np.full(spec.action_size, np.nan, np.float32)
         self._rng = np.random.default_rng(0)
         self._step = 0
-        self._is_trial = False
+        self._is_trial = self._is_bases = False
 
     def reset(self, seed: int) -> None:
         if self.base is not None:
             self.base.reset(seed)
         self._rng = np.random.default_rng(seed)
         self._step = 0
-        trials = self.config.gate_trials
-        self._is_trial = not self.deterministic and trials > 0.0 and bool(self._rng.random() < trials)
+        doubt = bool(self.directions.doubt)
+        who = player(seed, doubt, self.config)
+        self._is_trial = who == "trial" and not self.deterministic
+        self._is_bases = doubt and (who == "base" or self.deterministic)
 
     def replan(self) -> None:
         if self.base is not None:
@@ -153,7 +156,7 @@ class LearntPolicy:
         if self.directions.stage == START and not self.deterministic:
             return self._start(feature, base, phase)
         is_guided = self._step < self.directions.guide_steps and not self.deterministic
-        if self.base is not None and (is_guided or self.directions.alarm):
+        if self.base is not None and (is_guided or self._is_bases or self.directions.alarm):
             return self._corrected(base, np.zeros_like(base))
         return self._learnt(feature, base, phase)
 

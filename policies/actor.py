@@ -66,11 +66,18 @@ class ActorConfig(Settings):
         choices=GATES,
     )
     gate_confidence: float = setting(
-        2.0, "standard deviations over the critics by which u must be no worse", low=0.0, high=10.0
+        1.0, "standard deviations over the critics by which u must be no worse", low=0.0, high=10.0
     )
     gate_margin: float = setting(0.0, "how much worse u may be, in units of return", low=0.0, high=1e3)
     gate_trials: float = setting(
         0.25, "share of a training session's episodes that are played as if there were no gate", low=0.0, high=1.0
+    )
+    proof: float = setting(
+        0.5,
+        "share of a training session's episodes that the base plays until what was learnt gets by without a person as "
+        "often as the base; evaluations are the base's until then. 0: it acts at once",
+        low=0.0,
+        high=0.95,
     )
 
     @property

@@ -31,6 +31,7 @@ SAC: Values = {
     "actor.acts_on_average": False,
     "actor.gate": "none",
     "actor.gate_trials": 0.0,
+    "actor.proof": 0.0,
     "actor.has_gripper_head": False,
     "learner.members": 2,
     "learner.subset": 2,

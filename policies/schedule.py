@@ -100,17 +100,18 @@ class Directions:
         stage: START, WARM_UP or OPEN.
         guide_steps: steps that the base acts first.
         alarm: why what was learnt is not acted on, or "".
+        doubt: why it has still to prove itself, or "".
     """
 
     stage: str = OPEN
     guide_steps: int = 0
     alarm: str = ""
+    doubt: str = ""
 
     def to_header(self) -> dict[str, str]:
-        return {"stage": self.stage, "guide_steps": str(self.guide_steps), "alarm": self.alarm}
+        return {"stage": self.stage, "guide_steps": str(self.guide_steps), "alarm": self.alarm, "doubt": self.doubt}
 
     @staticmethod
     def from_header(header: dict[str, Any]) -> Directions:
-        return Directions(
-            str(header.get("stage", OPEN)), int(header.get("guide_steps", 0)), str(header.get("alarm", ""))
-        )
+        words = {name: str(header.get(name, "")) for name in ("alarm", "doubt")}
+        return Directions(str(header.get("stage", OPEN)), int(header.get("guide_steps", 0)), **words)

@@ -20,6 +20,7 @@ from policies.actor import Actor
 from policies.base import BasePolicy
 from policies.health import Alarms, dormant_share, ranked
 from policies.learner import Learner, Report
+from policies.proof import Proof
 from policies.ratio import UpdateRatio
 from policies.rewards import label
 from policies.sampler import DEMO, ONLINE, Batch, EpisodeBuffer, QuotaSampler
@@ -92,6 +93,7 @@ class Training:
         """Whether the updates have begun."""
         self.opened_at = NEVER
         """Version from which on the actor moves."""
+        self.proof = Proof(config.actor, is_on=config.rewards.success > 0.0)
         self._held: list[Episode] = []
         self._recent: deque[Episode] = deque(maxlen=RECENT)
 
@@ -148,7 +150,8 @@ class Training:
             "updates_per_s": done / duration,
             "owed": self.ratio.owed(self._counted_steps()),
         }
-        return counters | metrics | measures | ({"alarm": alarm} if alarm else {})
+        words = {name: word for name, word in (("alarm", alarm), ("doubt", self.proof.doubt)) if word}
+        return counters | metrics | measures | words
 
     def _learn(self, stop: Stop) -> dict[str, float]:
         schedule = self.config.schedule
@@ -206,6 +209,8 @@ class Training:
         self.robot_steps += episode.length
         self.guide.take(episode.is_success)
         self._recent.append(episode)
+        self.proof.take(episode)
+        self.proof.publish(self.version, self._is_open_before(self.version))
         if self.version == self.opened_at:
             self._release()
 
@@ -214,6 +219,7 @@ class Training:
 
     def _open(self) -> None:
         self.opened_at = self.version
+        self.proof.publish(self.version, is_open=True)
         self._release()
 
     def _release(self) -> None:
@@ -284,7 +290,7 @@ class Training:
 
     def directions(self) -> Directions:
         """Return what goes with them."""
-        return Directions(self.stage, self.guide.steps, self.alarms.sentence)
+        return Directions(self.stage, self.guide.steps, self.alarms.sentence, self.proof.doubt)
 
     def config_json(self) -> str:
         """Return the parts of the config that decide what is learnt; the end of the run may be moved."""

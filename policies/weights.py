@@ -80,6 +80,10 @@ class WeightsDirectory:
             )
         return tensors, header
 
+    def words(self, version: int) -> dict[str, str]:
+        """Return the words that were published with `version`; StoreError where it is missing or damaged."""
+        return read_tensors(self._file(version))[1]
+
     def wait_for(
         self,
         version: int,

@@ -9,6 +9,7 @@ from typing import Any
 
 from robot.errors import ConfigError
 from sessions.build import base_policy
+from sessions.learning import held_back
 from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
@@ -34,6 +35,8 @@ def evaluate(this: Run, session: Plays, policy: str, episodes: int) -> dict[str,
         "weights_version": lines[-1]["weights_version"],
         "judge": "simulation truth",
     }
+    if policy == "final" and (why := held_back(this.path)):
+        card["warning"] = why
     (this.path / "evaluation" / f"{policy}.json").write_text(json.dumps(card, indent=2) + "\n")
     return {
         "phase": f"evaluate_{policy}",

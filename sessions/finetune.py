@@ -10,7 +10,7 @@ from robot.errors import ConfigError
 from robot.store import StoreReader
 from robot.types import Source
 from sessions.build import robot_spec, sound_store
-from sessions.learning import base_or_none, check_checkpoint, check_settings
+from sessions.learning import base_or_none, check_checkpoint, check_settings, held_back
 from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
@@ -30,12 +30,18 @@ def finetune(this: Run, session: Plays) -> dict[str, Any]:
         "seed": this.config.task.seed,
         "episodes": len(episodes),
         "robot_steps": robot_steps,
-        **pace(this),
+        **_warned(this, pace(this)),
         "interventions": sum(episode.interventions for episode in episodes),
         "human_share": sum(int((e.source == Source.HUMAN).sum()) for e in episodes) / max(1, robot_steps),
         "wall_s": time.monotonic() - started,
         **time_summary(this, "finetune"),
     }
+
+
+def _warned(this: Run, found: dict[str, Any]) -> dict[str, Any]:
+    """Return `found`, with a word on who acts by what was learnt where that is not itself."""
+    said = " ".join(filter(None, (found.get("warning", ""), held_back(this.path))))
+    return found | ({"warning": said} if said else {})
 
 
 def pace(this: Run) -> dict[str, Any]:

@@ -57,6 +57,16 @@ def load_weights(policy: Policy, version: int) -> None:
         policy.load_weights(version)
 
 
+def held_back(run: Path) -> str:
+    """Return why the base acts in place of what was learnt last, or ""."""
+    from policies.schedule import Directions
+
+    published = weights(run)
+    newest = published.latest()
+    said = Directions.from_header(published.words(newest)) if newest >= 0 else Directions()
+    return said.alarm or said.doubt
+
+
 def check_settings(config: RunConfig) -> None:
     """Raise ConfigError where settings ask for what this robot or this machine has not, before anything moves."""
     from policies.actor import Actor

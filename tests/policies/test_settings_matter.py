@@ -62,6 +62,7 @@ MATTERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "actor.gate_confidence": (9.0, GATE),
     "actor.gate_margin": (9.0, GATE),
     "actor.gate_trials": (1.0, GATE | {"actor.gate_confidence": 10.0}),
+    "actor.proof": (0.5, {}),
     "learner.members": (3, {}),
     "learner.subset": (1, {}),
     "learner.hidden": ((6,), {}),
@@ -173,7 +174,7 @@ def before(tmp_path_factory):
     return of
 
 
-START: TrainingConfig = configured(QUICK, small("gated"))
+START: TrainingConfig = configured(QUICK, small("gated", actor__proof=0.0))  # else the base might hide the rest
 
 
 def test_every_setting_has_its_line() -> None:
