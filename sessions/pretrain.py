@@ -10,6 +10,7 @@ from typing import Any
 
 from robot.errors import ConfigError
 from robot.store import Episode
+from robot.types import Source
 from sessions.build import robot_spec, sound_store
 from sessions.progress import Progress
 from sessions.result import tell
@@ -30,7 +31,8 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
     corrected: list[Episode] = []
     if corrections is not None:
         session = sound_store(corrections, robot_spec(this.config))
-        corrected = [session.episode(index) for index in range(len(session))]
+        played = (session.episode(index) for index in range(len(session)))
+        corrected = [episode for episode in played if (episode.source == Source.HUMAN).any()]
     config = this.config.bc
     with Progress("pretrain", total=config.updates) as progress:
         done = 0

@@ -11,7 +11,6 @@ import argparse
 import dataclasses
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +126,8 @@ def main() -> None:
     arguments = parser.parse_args()
     extra = (*(QUICK if arguments.quick else ()), *arguments.overrides)
     plan = Plan(arguments.task, arguments.method, arguments.seed, arguments.episodes, extra, arguments.quick)
-    started = time.monotonic()
     found = play(plan, arguments.out)
-    sys.stdout.write(json.dumps(found | {"wall_s": round(time.monotonic() - started)}) + "\n")
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
