@@ -33,7 +33,7 @@ class Begun:
 
         Only what the command itself has written is taken away; a folder that somebody else made stays.
         """
-        if any(self._path.glob("*.zarr")) or any(_is_used(self._path / name) for name in FOLDERS) or self._is_shared():
+        if not is_untouched(self._path) or self._is_shared():
             return
         for name, content in self._files.items():
             if content is None:
@@ -50,6 +50,11 @@ class Begun:
         """Whether another command holds the run's other lock."""
         other = self._path / (LOCK if self._lock == UP_LOCK else UP_LOCK)
         return other.exists() and not FileLock(other).try_acquire()
+
+
+def is_untouched(path: Path) -> bool:
+    """Whether nothing has been recorded, measured or logged in a run directory."""
+    return not any(path.glob("*.zarr")) and not any(_is_used(path / name) for name in FOLDERS)
 
 
 def _content(path: Path) -> bytes | None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from robot.errors import NudgeError
+from sessions.begun import is_untouched
 from sessions.run import STORES, Run
 from sessions.step_times import StepTimes
 
@@ -20,7 +21,7 @@ def reported(run: Run) -> Iterator[None]:
     try:
         yield
     except NudgeError:
-        if any(run.path.glob("*.zarr")):  # else there is nothing to report of
+        if not is_untouched(run.path):  # else there is nothing to report of
             _write(run)
         raise
     _write(run)
