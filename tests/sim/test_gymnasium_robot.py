@@ -223,6 +223,18 @@ def test_an_environment_that_fails_or_gives_something_else_is_named_with_the_pla
         robot.reset(3)
 
 
+def test_a_constructor_that_fails_is_named() -> None:
+    def broken() -> gymnasium.Env:
+        raise RuntimeError("broken at birth")
+
+    gymnasium.register("Broken-v0", broken)
+    try:
+        with pytest.raises(ConfigError, match=r"'Broken-v0' failed while it was made: RuntimeError: broken at birth"):
+            bench.make("Broken-v0")
+    finally:
+        del gymnasium.registry["Broken-v0"]
+
+
 @pytest.mark.parametrize("nothing", [(), (0,)])
 def test_actions_without_an_axis_are_refused(nothing: tuple[int, ...]) -> None:
     class Still(gymnasium.Env):
