@@ -33,7 +33,7 @@ class Begun:
 
         Only what the command itself has written is taken away; a folder that somebody else made stays.
         """
-        if not is_untouched(self._path) or self._is_shared():
+        if not self._path.is_dir() or not is_untouched(self._path) or self._is_shared():
             return
         for name, content in self._files.items():
             if content is None:

@@ -54,17 +54,11 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Paths and configuration of a run.
-
-    Attributes:
-        lock: keeps other commands from changing it as long as this object lives.
-        begun: what the command that opened it found there.
-    """
+    """Paths and configuration of a run; `lock` keeps other commands from changing it as long as this object lives."""
 
     path: Path
     config: RunConfig
     lock: FileLock | None = None
-    begun: Begun | None = None
 
     def __post_init__(self) -> None:
         for name in FOLDERS:
@@ -224,7 +218,7 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         ) from error
     if base is not None and any(path.glob("*.zarr")):
         _refuse_another_run(path, base, config)
-    run = Run(path, config, lock, found)
+    run = Run(path, config, lock)
     run.save_config()
     arguments.run, arguments.begun = path, found
     return run

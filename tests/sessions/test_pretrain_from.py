@@ -28,6 +28,8 @@ def test_a_base_from_corrections_is_refused_without_leaving_a_run_behind(
     (old / "demos.zarr").mkdir()
     assert "bc.updates" in refusal(capsys, old, new, "bc.updats=3")
     assert not new.exists()
+    assert "demos.zarr" in refusal(capsys, old, new)  # an empty folder is no store: found after the run was begun
+    assert not new.exists()
     new.mkdir()
     assert "Name a run that is not there yet" in refusal(capsys, old, new)
     assert new.exists()
