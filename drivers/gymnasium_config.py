@@ -17,6 +17,7 @@ class EnvConfig(Settings):
     """Where a run takes place: the robot over ROS 2, the simulated arm in this process, or a gymnasium environment."""
 
     id: str = setting("", "empty: the robot over ROS 2; local: the simulated arm in this process; gym:<id>")
+    has_cameras: bool = setting(False, "env.id=local: draw the cameras (cameras.*) too; a step takes 5 ms longer")
     max_steps: int = setting(
         0,
         "an episode of gymnasium is truncated after this many steps; 0: by the environment's own limit",

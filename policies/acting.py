@@ -115,8 +115,9 @@ class LearntPolicy:
             self.base.replan()
 
     def act(self, observation: Observation) -> Decision:
-        feature = self.states.features.one(observation)
-        plan = self.base.act_on(feature) if self.base is not None else None
+        seen = self.states.perception.one(observation)
+        feature = seen.vector
+        plan = self.base.act_on(seen) if self.base is not None else None
         base = plan.base_action if plan is not None else np.zeros(self.spec.action_size, np.float32)
         phase = plan.chunk_phase if plan is not None else 0
         chosen = self._choose(feature, base, phase)

@@ -1,4 +1,4 @@
-"""The base policy: a perceptron that predicts a chunk of actions and executes the first few of them."""
+"""The base policy: predicts a chunk of actions from what it sees, and executes the first few of them."""
 
 from __future__ import annotations
 
@@ -13,36 +13,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from policies.features import FeatureConfig, Features, Standardiser
-from policies.networks import EnsembleMlp
+from policies.base_config import BaseConfig
+from policies.chunks.act import ActChunk
+from policies.chunks.diffusion import DiffusionChunk
+from policies.chunks.flow import FlowChunk
+from policies.chunks.mlp import MlpChunk
+from policies.chunks.model import ChunkModel, Seen
+from policies.features import Standardiser
+from policies.perception import Percept, Perception
+from policies.plans import ensemble
 from policies.tensorfile import read_tensors, write_tensors
-from robot.errors import SpecError
-from robot.settings import Settings, setting
+from policies.vision.eyes import Eyes
+from robot.errors import SpecError, StoreError
+from robot.settings import restored
 from robot.specs import RobotSpec
 from robot.store import Episode
 from robot.types import NO_VERSION, Decision, Observation, Source
 
 FILE = "base.safetensors"
 
-
-@dataclass(frozen=True)
-class BaseConfig(Settings):
-    """Shape of the base policy."""
-
-    hidden: tuple[int, ...] = setting((128, 128), "width of each hidden layer", low=1, high=4096)
-    chunk: int = setting(8, "actions predicted at once", unit="steps", low=1, high=100)
-    execute_steps: int = setting(2, "actions executed before the next prediction", unit="steps", low=1, high=100)
-    head_room: float = setting(
-        0.1, "the base stays within 1/(1+head_room), so that the residual can add to it (ResFiT)", low=0.0, high=1.0
-    )
-    features: FeatureConfig = setting(FeatureConfig, "scales of the features")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.execute_steps > self.chunk:
-            raise SpecError(
-                f"BaseConfig.execute_steps must be at most chunk ({self.chunk}); found {self.execute_steps}."
-            )
+Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -53,25 +43,25 @@ class ActionScaler:
         middle, half: (A,) centre and half range, normalised action units.
     """
 
-    middle: NDArray[np.float32]
-    half: NDArray[np.float32]
+    middle: Float
+    half: Float
 
     @staticmethod
-    def fit(action: NDArray[np.float32], head_room: float) -> ActionScaler:
+    def fit(action: Float, head_room: float) -> ActionScaler:
         """Fit to actions (N, A). A constant axis gets the half range 0.05, so that nothing divides by zero."""
         low, high = action.min(axis=0), action.max(axis=0)
         half = np.maximum((high - low) / 2, 0.05) * (1.0 + head_room)
         return ActionScaler(((high + low) / 2).astype(np.float32), half.astype(np.float32))
 
-    def scale(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
+    def scale(self, action: Float) -> Float:
         return (action - self.middle) / self.half
 
-    def unscale(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+    def unscale(self, scaled: Float) -> Float:
         return self.middle + np.clip(scaled, -1.0, 1.0) * self.half
 
 
 class BasePolicy:
-    """A deterministic chunked policy: `robot.interfaces.Policy`.
+    """A chunked policy: `robot.interfaces.Policy`. The same seed and observations give the same actions.
 
         policy.reset(seed)            # empties the queue: the first action comes from the episode's first observation
         decision = policy.act(obs)    # plans when the queue is empty, else pops
@@ -80,29 +70,31 @@ class BasePolicy:
     Args:
         spec: robot it is for.
         config: shape.
-        flat: network parameters (`network.size`,).
+        model: predicts the chunks.
         scaler: of the actions.
         standardiser: of the features; None where none needs it.
+        eyes: what it sees pictures with; None for a policy of the state alone.
     """
 
     def __init__(
         self,
         spec: RobotSpec,
         config: BaseConfig,
-        flat: Tensor,
+        model: ChunkModel,
         scaler: ActionScaler,
         standardiser: Standardiser | None = None,
+        eyes: Eyes | None = None,
     ) -> None:
         self.spec, self.config, self.scaler = spec, config, scaler
-        self.features = Features(spec, config.features)
-        self.standardiser = standardiser or Standardiser.nothing(self.features.size)
-        self.network = base_network(spec, config)
-        self._flat = flat.detach().clone()
-        self._views = self.network.views(self._flat)
+        self.model = model.eval().requires_grad_(requires_grad=False)
+        self.eyes = None if eyes is None else eyes.eval().requires_grad_(requires_grad=False)
+        self.perception = Perception(spec, config.features, self.eyes, gives_maps=config.kind == "act")
+        self.standardiser = standardiser or Standardiser.nothing(self.perception.size)
         self._limit = 1.0 / (1.0 + config.head_room)
         self._absent = np.full(spec.action_size, np.nan, np.float32)
-        self._plan: NDArray[np.float32] = np.empty((0, spec.action_size), np.float32)
+        self._plans: Float = np.empty((0, config.chunk, spec.action_size), np.float32)
         self._phase = 0
+        self._rng = np.random.default_rng(0)
 
     @property
     def phases(self) -> int:
@@ -110,77 +102,109 @@ class BasePolicy:
         return self.config.execute_steps
 
     def reset(self, seed: int) -> None:
-        """Begin an episode; the base draws no random numbers, so `seed` has no effect on it."""
+        """Begin an episode; all chance in the policy comes from `seed`."""
+        self._rng = np.random.default_rng(seed)
         self.replan()
 
     def replan(self) -> None:
         self._phase = 0
+        self._plans = self._plans[:0]
 
     def act(self, observation: Observation) -> Decision:
-        return self.act_on(self.features.one(observation))
+        return self.act_on(self.perception.one(observation))
 
-    def act_on(self, feature: NDArray[np.float32]) -> Decision:
-        """Return the next action for features (D,) that `features` has made already."""
+    def act_on(self, seen: Percept) -> Decision:
+        """Return the next action for what `perception` has seen already."""
+        noise = self._rng.standard_normal((1, self.model.noise_size), dtype=np.float32)  # in every step: see `relabel`
         if self._phase == 0:
-            self._plan = self.predict(feature[None])[0]
-        phase, base = self._phase, self._plan[self._phase].copy()
+            new = self.predict(seen._replace(vector=seen.vector[None]), noise)
+            kept = (
+                self._plans[1 - self.config.chunk :] if self.config.is_ensembling and self.config.chunk > 1 else new[:0]
+            )
+            self._plans = np.concatenate([kept, new])
+        phase = self._phase
+        if self.config.is_ensembling:
+            base = ensemble(self._plans, self.config.ensembling)
+        else:
+            base = self._plans[0, phase].copy()
         self._phase = (phase + 1) % self.config.execute_steps
         return Decision(base, base, self._absent, phase, NO_VERSION)
 
-    def predict(self, feature: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return chunks (B, chunk, A) for features (B, D), within 1/(1+head_room)."""
+    def predict(self, seen: Percept, noise: Float | None = None) -> Float:
+        """Return chunks (B, chunk, A) for what is seen, within 1/(1+head_room).
+
+        Args:
+            noise: (B, `model.noise_size`) standard normal; None for zeros.
+        """
+        count = len(seen.vector)
+        drawn = np.zeros((count, self.model.noise_size), np.float32) if noise is None else noise
+        vector = torch.from_numpy(self.standardiser(seen.vector))
         with torch.no_grad():
-            out = self.network.forward(self._views, torch.from_numpy(self.standardiser(feature)))[0].numpy()
-        scaled = out.reshape(len(out), self.config.chunk, self.spec.action_size)
+            scaled = self.model.predict(Seen(vector, seen.maps), torch.from_numpy(drawn)).numpy()
         action = np.clip(self.scaler.unscale(scaled), -self._limit, self._limit)
         return (action + np.float32(0.0)).astype(np.float32)  # -0 becomes +0, so that b + 0 has b's very bits
 
-    def relabel(self, episode: Episode) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def relabel(self, episode: Episode, seen: Percept | None = None) -> tuple[Float, NDArray[np.int64]]:
         """Return base actions (T+1, A) and chunk phases (T+1,) over the T transitions of a recorded episode.
 
-        The queue is empty at the episode's start and after each step of a person, exactly as the loop keeps it;
-        the last row belongs to the final observation. (Labels that let chunks leak across demonstrations are a
-        known defect of the released ResFiT code, its issue 5.)
+        The queue is empty at the episode's start and after each step of a person, exactly as the loop keeps it, and
+        chance is that of the episode's seed; the last row belongs to the final observation. (Labels that let chunks
+        leak across demonstrations are a known defect of the released ResFiT code, its issue 5.)
+
+        Args:
+            seen: what `perception.episode` gave for it, where that is known already.
         """
-        chunks = self.predict(self.features(with_final(episode)))
+        seen = self.perception.episode(episode) if seen is None else seen
         length = episode.transitions
-        phase = np.zeros(length + 1, np.int64)
+        rng = np.random.default_rng(int(episode.attributes.get("seed", 0)))
+        chunks = self.predict(seen, rng.standard_normal((length + 1, self.model.noise_size), dtype=np.float32))
+        phase, since = np.zeros(length + 1, np.int64), np.zeros(length + 1, np.int64)
         for t in range(length):
             human = episode.source[t] == Source.HUMAN
             phase[t + 1] = 0 if human else (phase[t] + 1) % self.config.execute_steps
+            since[t + 1] = 0 if human else since[t] + 1
         rows = np.arange(length + 1)
-        return chunks[rows - phase, phase], phase
+        if not self.config.is_ensembling:
+            return chunks[rows - phase, phase], phase
+        averaged = [ensemble(chunks[t - since[t] : t + 1], self.config.ensembling) for t in rows]
+        return np.stack(averaged), phase
 
     def digest(self) -> str:
         """Return 16 hex digits of all that it acts by."""
-        shapes = json.dumps(dataclasses.asdict(self.config), sort_keys=True)
-        arrays = (self.scaler.middle, self.scaler.half, self.standardiser.mean, self.standardiser.scale)
-        parts = [shapes.encode(), self._flat.numpy().tobytes(), *(array.tobytes() for array in arrays)]
-        return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
+        found = hashlib.sha256(json.dumps(dataclasses.asdict(self.config), sort_keys=True).encode())
+        for name, tensor in sorted(self._tensors().items()):
+            found.update(name.encode() + tensor.numpy().tobytes())
+        return found.hexdigest()[:16]
 
-    def save(self, directory: Path) -> None:
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        if self.eyes is not None:
+            tensors |= {f"eyes.{name}": tensor for name, tensor in self.eyes.state_dict().items()}
+        tensors["scaler.middle"] = torch.from_numpy(self.scaler.middle)
+        tensors["scaler.half"] = torch.from_numpy(self.scaler.half)
+        tensors["standardiser.mean"] = torch.from_numpy(self.standardiser.mean)
+        tensors["standardiser.scale"] = torch.from_numpy(self.standardiser.scale)
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+    def save(self, directory: Path, file: str = FILE) -> None:
         """Write `base.safetensors` atomically, with the config and the robot's digest in its header."""
         header = {
             "config": json.dumps(dataclasses.asdict(self.config)),
             "spec": self.spec.to_json(),
             "spec_digest": self.spec.digest(),
         }
-        tensors = {f"network.{n}": v.contiguous() for n, v in self._views.items()}
-        tensors["scaler.middle"] = torch.from_numpy(self.scaler.middle.copy())
-        tensors["scaler.half"] = torch.from_numpy(self.scaler.half.copy())
-        tensors["standardiser.mean"] = torch.from_numpy(self.standardiser.mean.copy())
-        tensors["standardiser.scale"] = torch.from_numpy(self.standardiser.scale.copy())
-        write_tensors(Path(directory) / FILE, tensors, header)
+        write_tensors(Path(directory) / file, self._tensors(), header)
 
     @staticmethod
-    def load(directory: Path, spec: RobotSpec) -> BasePolicy:
+    def load(directory: Path, spec: RobotSpec, file: str = FILE) -> BasePolicy:
         """Read a base policy for the robot `spec`.
 
         Raises:
             StoreError: there is no base policy in `directory`, or the file is damaged.
             SpecError: it was trained for another robot.
+            ConfigError: it is of another version.
         """
-        path = Path(directory) / FILE
+        path = Path(directory) / file
         tensors, header = read_tensors(path)
         if header["spec_digest"] != spec.digest():
             theirs = RobotSpec.from_json(header["spec"])
@@ -188,29 +212,42 @@ class BasePolicy:
                 f"Base policy {path} is for robot {theirs.name!r} ({header['spec_digest']}), "
                 f"this robot is {spec.name!r} ({spec.digest()}); clone one from this robot's demonstrations."
             )
-        raw = json.loads(header["config"])
-        raw["features"] = FeatureConfig(**raw["features"])
-        config = BaseConfig(**raw | {"hidden": tuple(raw["hidden"])})
-        views = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
+        config = restored(BaseConfig, json.loads(header["config"]))
+        eyes = base_eyes(spec, config)
+        model = chunk_model(spec, config, torch.Generator(), eyes)
+        for name, module in (("model", model), ("eyes", eyes)):
+            if module is None:
+                continue
+            theirs_ = {n.removeprefix(f"{name}."): t for n, t in tensors.items() if n.startswith(f"{name}.")}
+            try:
+                module.load_state_dict(theirs_)
+            except RuntimeError as error:
+                raise StoreError(
+                    f"{path} is not as this version writes a base policy ({str(error).splitlines()[-1].strip()}); "
+                    "clone it anew: nudge pretrain."
+                ) from error
         scaler = ActionScaler(tensors["scaler.middle"].numpy(), tensors["scaler.half"].numpy())
-        standardiser = None  # of a file from before there was one
-        if "standardiser.mean" in tensors:
-            standardiser = Standardiser(tensors["standardiser.mean"].numpy(), tensors["standardiser.scale"].numpy())
-        return BasePolicy(spec, config, base_network(spec, config).flatten(views), scaler, standardiser)
+        standardiser = Standardiser(tensors["standardiser.mean"].numpy(), tensors["standardiser.scale"].numpy())
+        return BasePolicy(spec, config, model, scaler, standardiser, eyes)
 
 
-def base_network(spec: RobotSpec, config: BaseConfig) -> EnsembleMlp:
-    """Return the base policy's network: features in, one scaled chunk out."""
-    inputs = Features(spec, config.features).size
-    return EnsembleMlp(1, inputs, config.hidden, config.chunk * spec.action_size)
+def base_eyes(spec: RobotSpec, config: BaseConfig) -> Eyes | None:
+    """Return fresh eyes of a base policy; None where it looks at no camera."""
+    return Eyes(spec, config.vision) if config.vision.cameras else None
 
 
-def with_final(episode: Episode) -> dict[str, NDArray[np.generic]]:
-    """Return the state observations (N+1, ...) that surround an episode's N transitions.
-
-    Where nobody saw what followed a terminal step, its own observation stands there, and its value does not count.
-    """
-    if episode.transitions < episode.length:
-        return dict(episode.observation)
-    last = episode.final_observation if episode.has_final else {k: v[-1] for k, v in episode.observation.items()}
-    return {key: np.concatenate([value, np.asarray(last[key])[None]]) for key, value in episode.observation.items()}
+def chunk_model(
+    spec: RobotSpec, config: BaseConfig, generator: torch.Generator, eyes: Eyes | None = None
+) -> ChunkModel:
+    """Return a fresh model of the kind that `config` says; `generator` draws its initial weights."""
+    inputs = Perception(spec, config.features, eyes).size
+    if config.kind == "mlp":
+        return MlpChunk(inputs, config.hidden, config.chunk, spec.action_size, generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+        if config.kind == "act":
+            maps = () if eyes is None else (eyes.shape,) * len(eyes.keys)
+            return ActChunk(config.act, inputs, config.chunk, spec.action_size, maps)
+        if config.kind == "diffusion":
+            return DiffusionChunk(config.diffusion, inputs, config.chunk, spec.action_size)
+        return FlowChunk(config.flow, inputs, config.chunk, spec.action_size)

@@ -51,6 +51,9 @@ class Features:
     `wrench` (6)              tanh(f / force_n), tanh(tau / torque_nm), base frame
     ========================  =====================================================================
 
+    Without a tracked socket the tool's place has no rule: x, y, z over coarse_m, and the first two columns of its
+    rotation (Zhou et al. 2019), in the base frame, stand among the last features, which are standardised.
+
     Joint positions and velocities say nothing that tool pose and twist do not, and are left out.
 
     Raises:
@@ -66,7 +69,7 @@ class Features:
             if key in zeros:
                 zeros[key][:, 6] = 1.0
         self.size: int = self(zeros).shape[1]
-        self.raw = slice(self.size - sum(zeros[k].size for k in self._raw), self.size)
+        self.raw = slice(self.size - sum(part.size for part in self._without_rule(zeros)), self.size)
         """Features without a rule of their own, the last ones."""
 
     def __call__(self, observation: Mapping[str, NDArray[np.generic]]) -> Batch:
@@ -74,8 +77,7 @@ class Features:
         if missing:
             raise SpecError(f"Features need the keys {list(self._keys)}; {missing} are missing.")
         o = {k: np.asarray(observation[k], dtype=np.float32) for k in self._keys}
-        parts = [*self._geometry(o), *self._motion(o)]
-        parts += [o[k].reshape(len(o[k]), -1) for k in self._raw]
+        parts = [*self._geometry(o), *self._motion(o), *self._without_rule(o)]
         if not parts:
             raise SpecError(f"Features need at least one of {KNOWN[:4]}; the robot has {list(self._keys)}.")
         return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
@@ -86,13 +88,10 @@ class Features:
         return batch
 
     def _geometry(self, o: dict[str, Batch]) -> list[Batch]:
-        if "tool_pose" not in o:
+        if "tool_pose" not in o or "socket_pose" not in o:
             return []
-        c, tool = self.config, o["tool_pose"]
+        c, tool, socket = self.config, o["tool_pose"], o["socket_pose"]
         height = np.clip(tool[:, 2:3] / c.coarse_m, -4.0, 4.0)
-        if "socket_pose" not in o:
-            return [np.clip(tool[:, :3] / c.coarse_m, -10.0, 10.0), tool[:, 3:7]]
-        socket = o["socket_pose"]
         socket_yaw = yaw(socket[:, 3:7])
         psi = yaw(tool[:, 3:7]) - socket_yaw
         p = turn(tool[:, :3] - socket[:, :3], -socket_yaw)
@@ -112,6 +111,13 @@ class Features:
         if "wrench" in o:
             wrench = o["wrench"]
             parts += [np.tanh(wrench[:, :3] / c.force_n), np.tanh(wrench[:, 3:] / c.torque_nm)]
+        return parts
+
+    def _without_rule(self, o: dict[str, Batch]) -> list[Batch]:
+        parts = [o[k].reshape(len(o[k]), -1) for k in self._raw]
+        if "tool_pose" in o and "socket_pose" not in o:
+            tool = o["tool_pose"]
+            parts += [tool[:, :3] / self.config.coarse_m, columns(tool[:, 3:7])]
         return parts
 
 
@@ -152,6 +158,11 @@ class Standardiser:
             )
         return found
 
+    def and_nothing(self, size: int) -> Standardiser:
+        """Return this one for states that are followed by `size` numbers of order one."""
+        more = Standardiser.nothing(size)
+        return Standardiser(np.append(self.mean, more.mean), np.append(self.scale, more.scale))
+
     def __call__(self, state: Batch) -> Batch:
         """Return standardised states (B, S); what lies more than 10 scales away is cut off there."""
         standard: Batch = np.clip((state - self.mean) / self.scale, -10.0, 10.0)
@@ -163,6 +174,15 @@ def yaw(q: Batch) -> Batch:
     x, y, z, w = q.T
     angle: Batch = np.arctan2(2 * (x * y + z * w), 1 - 2 * (y * y + z * z))
     return angle
+
+
+def columns(q: Batch) -> Batch:
+    """Return (B, 6): the first two columns of the rotations that quaternions (B, 4) xyzw stand for."""
+    x, y, z, w = q.T
+    first = [1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)]
+    second = [2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)]
+    found: Batch = np.stack([*first, *second], axis=1)
+    return found
 
 
 def turn(v: Batch, angle: Batch) -> Batch:

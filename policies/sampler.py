@@ -122,7 +122,7 @@ class EpisodeBuffer:
 
     def standardise(self) -> None:
         """Fit the standardiser to all that is here; it is drawn through from now on."""
-        self.standardiser = Standardiser.fit(self.column("state"), self.states.features.raw)
+        self.standardiser = Standardiser.fit(self.column("state"), self.states.perception.raw)
 
     def windows(self, index: NDArray[np.int64], n: int, weight: NDArray[np.float32] | None = None) -> Batch:
         """Return the n-step windows that begin at rows `index` (B,), see `EpisodeRows.windows`."""

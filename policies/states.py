@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import BasePolicy, with_final
+from policies.base import BasePolicy
 from policies.features import Batch as Float
-from policies.features import Features
+from policies.perception import Percept, Perception
 from robot.errors import ConfigError, StoreError
 from robot.specs import RobotSpec
 from robot.store import Episode
@@ -34,9 +34,9 @@ class States:
                 "such as --preset rlpd."
             )
         self.spec, self.base, self.uses_base = spec, base, uses_base
-        self.features = base.features if base is not None else Features(spec)
+        self.perception = base.perception if base is not None else Perception(spec)
         extra = spec.action_size + base.phases if base is not None and uses_base else 0
-        self.size = self.features.size + extra
+        self.size = self.perception.size + extra
 
     def of(self, feature: Float, base_action: Float, phase: NDArray[np.int64]) -> Float:
         """Return states (B, `size`) of features (B, D), base actions (B, A) and chunk phases (B,)."""
@@ -59,11 +59,11 @@ class States:
             StoreError: a number is not finite; names the column and the step.
         """
         length = episode.transitions
-        feature = self.features(with_final(episode))
-        base_action, phase = self._base(episode)
+        seen = self.perception.episode(episode)
+        base_action, phase = self._base(episode, seen)
         pad = np.zeros((1, episode.action.shape[1]), np.float32)
         columns: dict[str, NDArray[np.generic]] = {
-            "state": self.of(feature, base_action, phase),
+            "state": self.of(seen.vector, base_action, phase),
             "base": base_action,
             "action": np.concatenate([episode.action[:length], pad]).astype(np.float32),
             "is_human": np.append(episode.source[:length] == Source.HUMAN, False),
@@ -72,11 +72,11 @@ class States:
             _require_finite(episode, name, columns[name])
         return columns
 
-    def _base(self, episode: Episode) -> tuple[Float, NDArray[np.int64]]:
+    def _base(self, episode: Episode, seen: Percept) -> tuple[Float, NDArray[np.int64]]:
         length = episode.transitions
         if self.base is None:
             return np.zeros((length + 1, self.spec.action_size), np.float32), np.zeros(length + 1, np.int64)
-        relabelled, relabelled_phase = self.base.relabel(episode)
+        relabelled, relabelled_phase = self.base.relabel(episode, seen)
         stored = np.concatenate([episode.base_action, episode.final_base_action[None]])[: length + 1]
         absent = np.isnan(stored).any(axis=1)
         base_action = np.where(absent[:, None], relabelled, stored).astype(np.float32)

@@ -40,8 +40,8 @@ def remove_torn(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors and the header of `path`.
+def read_tensors(path: Path, *, needs_checksum: bool = True) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the header of `path`; `needs_checksum` False for a file that another program wrote.
 
     Raises:
         StoreError: the file is missing, or not as it was written, or holds a number that is not finite.
@@ -54,7 +54,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise StoreError(f"{path} is not a readable safetensors file ({error}); delete it and make it anew.") from error
-    if header.pop(_CHECKSUM, None) != _checksum(tensors, header):
+    told = header.pop(_CHECKSUM, None)
+    if (needs_checksum or told is not None) and told != _checksum(tensors, header):
         raise StoreError(f"{path} is damaged: it is not what was written; put a copy in its place, or make it anew.")
     bad = [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
     if bad:

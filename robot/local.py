@@ -44,6 +44,7 @@ class LocalRobot:
         reset_config, period_s: as in the configuration of the session.
         operator: who holds the input device; None for nobody. `role` (see `robot.types.ROLES`) may be set at any time.
         cameras, render: camera names and what renders them; no images without.
+        has_tracker: whether the socket's tracked pose belongs to the observation.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class LocalRobot:
         operator: Watcher | None = None,
         cameras: tuple[str, ...] = (),
         render: Renderer | None = None,
+        *,
+        has_tracker: bool = True,
     ) -> None:
         self._server = server
         self._world = world
@@ -67,6 +70,7 @@ class LocalRobot:
         self._operator = operator
         self._cameras = cameras
         self._render = render
+        self._has_tracker = has_tracker
         self._episode_step = 0
         self.role = "watch"
 
@@ -153,9 +157,8 @@ class LocalRobot:
         now = self._server.snapshot()
         truth = self._world.truth()
         images = {c: self._render(c, truth) for c in self._cameras} if self._render is not None else {}
-        observation = observe.assemble(
-            now.q, now.dq, now.T_base_tool, now.twist, now.wrench, self._world.tracked_pose(), images
-        )
+        socket = self._world.tracked_pose() if self._has_tracker else None
+        observation = observe.assemble(now.q, now.dq, now.T_base_tool, now.twist, now.wrench, socket, images)
         stamps = dict.fromkeys(observation, now.stamp_ns)
         return Outcome(
             observation,

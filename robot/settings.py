@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import typing
+from collections.abc import Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 from robot.errors import ConfigError
+
+T = TypeVar("T")
 
 
 def setting(
@@ -61,3 +65,22 @@ def _check(owner: str, field: dataclasses.Field[Any], value: Any) -> None:
             raise ConfigError(
                 f"{owner}.{field.name} must lie in [{meta['low']}, {meta['high']}]{unit}; found {number}."
             )
+
+
+def restored(kind: type[T], raw: Mapping[str, Any]) -> T:
+    """Return the settings that `dataclasses.asdict` gave, after a way through JSON; what is not there has its default.
+
+    Raises:
+        ConfigError: a value is out of range, or there is one that this version does not know.
+    """
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(raw.keys() - hints.keys())
+    if unknown:
+        raise ConfigError(f"{kind.__name__} has no {', '.join(unknown)}: another version wrote it; use that one.")
+    return kind(**{name: _restored(hints[name], value) for name, value in raw.items()})
+
+
+def _restored(hint: Any, value: Any) -> Any:
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return restored(hint, value)
+    return tuple(_restored(None, item) for item in value) if isinstance(value, list) else value

@@ -36,13 +36,13 @@ PHASES = {"record": 0, "finetune": 200_000, "evaluate": 800_000}
 
 
 def robot_spec(config: RobotConfig) -> RobotSpec:
-    """Return what this robot and task give and take; the simulated arm in this process has no images."""
+    """Return what this robot and task give and take."""
     if config.env.gym_id:
         return environments.spec(config.env)
-    cameras = () if config.env.is_local else config.cameras.names
+    cameras = config.cameras.names if config.env.has_cameras or not config.env.is_local else ()
     return RobotSpec(
         name=f"sim_{config.control.arm}/{config.task.name}",
-        observation=observation_spec(cameras, config.cameras.image_size),
+        observation=observation_spec(cameras, config.cameras.image_size, has_tracker=config.task.has_tracker),
         action_axes=config.control.axes,
         action_scale=config.control.scale,
         period_s=config.control.period_s,
@@ -103,13 +103,14 @@ class SceneRenderer:
         self._renderers.clear()
 
 
-def local_robot(config: RobotConfig, has_images: bool = False) -> LocalRobot:
-    """Return the whole robot in this process."""
+def local_robot(config: RobotConfig, has_images: bool | None = None) -> LocalRobot:
+    """Return the whole robot in this process; with images where its config says so, or `has_images` does."""
     from robot.local import LocalRobot
 
     config.check_lockstep()
     server, world = arm_server(config)
-    scenes = {name: SceneRenderer(config, name) for name in config.cameras.names} if has_images else {}
+    is_drawn = config.env.has_cameras if has_images is None else has_images
+    scenes = {name: SceneRenderer(config, name) for name in config.cameras.names} if is_drawn else {}
     return LocalRobot(
         server,
         world,
@@ -120,6 +121,7 @@ def local_robot(config: RobotConfig, has_images: bool = False) -> LocalRobot:
         operator(config),
         cameras=tuple(scenes),
         render=lambda camera, truth: scenes[camera](truth, config.cameras.image_size),
+        has_tracker=config.task.has_tracker,
     )
 
 
@@ -194,7 +196,8 @@ def ros_robot(config: RobotConfig, is_realtime: bool, has_truth: bool) -> RosRob
     """Return the robot over ROS 2; `has_truth` for the judge of an evaluation in simulation only."""
     from robot.nodes.port import RosRobot
 
-    return RosRobot(graph(config, is_realtime), action_map(config), config.cameras.names, has_truth)
+    actions, has_tracker = action_map(config), config.task.has_tracker
+    return RosRobot(graph(config, is_realtime), actions, config.cameras.names, has_truth, has_tracker=has_tracker)
 
 
 def sound_store(path: Path, spec: RobotSpec) -> StoreReader:

@@ -29,6 +29,7 @@ class TaskConfig(Settings):
     name: str = setting("peg_insertion", "task of the simulated cell", choices=("peg_insertion",))
     max_steps: int = setting(80, "an episode is truncated after this many control periods", low=1, high=100_000)
     seed: int = setting(0, "seed of everything random in the run", low=0, high=2**31 - 1)
+    has_tracker: bool = setting(True, "a tracker tells the socket's pose; without, it is to be found in the pictures")
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class RosRobot(NudgeNode):
     Args:
         cameras: camera namespaces whose `policy/image` belong to the observation.
         has_truth: take `sim/state` for the judge (simulation only; never part of an observation).
+        has_tracker: take the socket's tracked pose.
 
     Attributes:
         role: what the person does, one of `robot.types.ROLES`; may be set at any time.
@@ -65,19 +66,20 @@ class RosRobot(NudgeNode):
         has_truth: bool,
         context: Context | None = None,
         wall: Callable[[], int] = time.time_ns,
+        has_tracker: bool = True,
     ) -> None:
         super().__init__("actor", graph, context=context, wall=wall)
         self.role = "watch"
         self.guard: Callable[[], str] = lambda: ""
         self.stop: Stop | None = None
         self._is_closed = self._is_ended = False
-        self._actions = actions
-        self._cameras = cameras
-        self._has_truth = has_truth
+        self._actions, self._cameras = actions, cameras
+        self._states = streams.states(has_tracker=has_tracker) | ({"truth": "sim/state"} if has_truth else {})
+        self._limits_s = streams.age_limits_s(cameras, has_tracker=has_tracker)
         self._executor = make_executor(self.context, self.has_async_services)
         self._executor.add_node(self)
         self._turn = partial(turn, self._executor, self)
-        names = (*streams.STATES, *cameras, *(("truth",) if has_truth else ()))
+        names = (*self._states, *cameras)
         self._ticks: LockstepTicks | RealTimeTicks = (
             LockstepTicks(names, graph.period_s, self._turn)
             if graph.is_lockstep
@@ -94,12 +96,10 @@ class RosRobot(NudgeNode):
 
     def setup(self) -> None:
         self.subscribe("ready", lambda message: self._ready_nodes.add(message.data))
-        for name, row in streams.STATES.items():
+        for name, row in self._states.items():
             self.subscribe(row, partial(self._ticks.take, name))
         for camera in self._cameras:
             self.subscribe("policy/image", partial(self._on_picture, camera), camera=camera)
-        if self._has_truth:
-            self.subscribe("sim/state", partial(self._ticks.take, "truth"))
         self.subscribe("intervention", partial(self._ticks.take_answer, "intervention"))
         self.subscribe("teleop/joy", self._on_joy)
         self.subscribe("mux/status", self._mux.take)
@@ -279,7 +279,7 @@ class RosRobot(NudgeNode):
 
     def _own_stop(self) -> Stop | None:
         """What the actor itself sees at a tick: also old streams, its own delay, a silent mux."""
-        seen = self._unseen() | self._ticks.problems(streams.age_limits_s(self._cameras))
+        seen = self._unseen() | self._ticks.problems(self._limits_s)
         stop = next((self._mux.seen(event, cause) for event, cause in seen.items() if cause), None)
         return stop if stop or self.graph.is_lockstep else self._mux.silence
 

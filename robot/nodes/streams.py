@@ -23,8 +23,13 @@ STATES = {
 """What an observation is made of beside images: name here -> row of the topic table."""
 
 
+def states(*, has_tracker: bool) -> dict[str, str]:
+    """Return the `STATES` of a robot with a tracker, or of one that has none."""
+    return {name: row for name, row in STATES.items() if has_tracker or name != "socket"}
+
+
 def observation(row: Mapping[str, Any], cameras: tuple[str, ...]) -> tuple[Observation, dict[str, int]]:
-    """Return the observation of `row` (messages by the names of `STATES` and `cameras`) and its stamps [ns] by key."""
+    """Return the observation of `row` (messages by the names of `states` and `cameras`) and its stamps [ns] by key."""
     joints = row["joints"]
     assembled = observe.assemble(
         np.array(joints.position),
@@ -32,16 +37,17 @@ def observation(row: Mapping[str, Any], cameras: tuple[str, ...]) -> tuple[Obser
         messages.to_pose(row["pose"]),
         messages.to_twist(row["twist"]),
         messages.to_wrench(row["wrench"]),
-        messages.to_pose(row["socket"]),
+        messages.to_pose(row["socket"]) if "socket" in row else None,
         {camera: messages.to_image(row[camera]) for camera in cameras},
     )
-    order = ("joints", "joints", "pose", "twist", "wrench", "socket", *cameras)
+    socket = ("socket",) if "socket" in row else ()
+    order = ("joints", "joints", "pose", "twist", "wrench", *socket, *cameras)
     return assembled, {key: messages.stamp_of(row[name]) for key, name in zip(assembled, order, strict=True)}
 
 
-def age_limits_s(cameras: tuple[str, ...]) -> dict[str, float]:
+def age_limits_s(cameras: tuple[str, ...], *, has_tracker: bool = True) -> dict[str, float]:
     """Return by stream the age [s] up to which its row in the topic table lets a sample be used."""
-    limits_s = {name: topic(row_name).max_age_s for name, row_name in STATES.items()}
+    limits_s = {name: topic(row_name).max_age_s for name, row_name in states(has_tracker=has_tracker).items()}
     return limits_s | dict.fromkeys(cameras, topic("policy/image").max_age_s)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from policies.base import ActionScaler, BaseConfig, BasePolicy, base_network
+from policies.base import ActionScaler, BasePolicy, chunk_model
+from policies.base_config import BaseConfig
 from policies.learner import Learner
 from policies.presets import preset
 from policies.sampler import Batch
@@ -31,9 +32,9 @@ def toy_spec() -> RobotSpec:
 def toy_base(execute_steps: int = 3, seed: int = 0) -> BasePolicy:
     """A base policy with random weights."""
     config = BaseConfig(hidden=(16,), chunk=4, execute_steps=execute_steps)
-    flat = base_network(toy_spec(), config).initial(torch.Generator().manual_seed(seed))
+    model = chunk_model(toy_spec(), config, torch.Generator().manual_seed(seed))
     scaler = ActionScaler(np.zeros(2, np.float32), np.ones(2, np.float32))
-    return BasePolicy(toy_spec(), config, flat, scaler)
+    return BasePolicy(toy_spec(), config, model, scaler)
 
 
 def make_episode(

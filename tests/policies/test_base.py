@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from conftest import make_episode, toy_base, toy_spec
 
-from policies.base import ActionScaler, BaseConfig, BasePolicy
+from policies.base import ActionScaler, BasePolicy
+from policies.base_config import BaseConfig
 from policies.bc import BCConfig, train_base
+from policies.perception import Percept
 from robot.errors import SpecError, StoreError
 from robot.specs import ArraySpec
 from robot.types import Source
@@ -18,6 +20,11 @@ from robot.types import Source
 def observations(count: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
     states = np.random.default_rng(seed).uniform(-1, 1, (count, 2)).astype(np.float32)
     return [{"state": s} for s in states]
+
+
+def planned(base: BasePolicy, observation: dict[str, np.ndarray]) -> np.ndarray:
+    """The chunk that is planned from an observation."""
+    return base.predict(Percept(base.perception.one(observation).vector[None]))[0]
 
 
 def test_scaling_and_unscaling_are_inverse_and_leave_head_room_at_the_datas_extremes() -> None:
@@ -36,11 +43,11 @@ def test_a_chunk_is_executed_open_loop_and_then_planned_anew() -> None:
     base, obs = toy_base(execute_steps=3), observations(4)
     base.reset(0)
     got = [base.act(o) for o in obs]
-    plan = base.predict(base.features.one(obs[0])[None])[0]
+    plan = planned(base, obs[0])
     assert [d.chunk_phase for d in got] == [0, 1, 2, 0]
     for phase in range(3):
         np.testing.assert_array_equal(got[phase].action, plan[phase])
-    np.testing.assert_array_equal(got[3].action, base.predict(base.features.one(obs[3])[None])[0][0])
+    np.testing.assert_array_equal(got[3].action, planned(base, obs[3])[0])
 
 
 @pytest.mark.parametrize("forget", ["reset", "replan"])
@@ -52,7 +59,7 @@ def test_reset_and_replan_empty_the_queue_in_mid_chunk(forget: str) -> None:
     base.reset(1) if forget == "reset" else base.replan()
     decision = base.act(obs[2])
     assert decision.chunk_phase == 0
-    np.testing.assert_array_equal(decision.action, base.predict(base.features.one(obs[2])[None])[0][0])
+    np.testing.assert_array_equal(decision.action, planned(base, obs[2])[0])
 
 
 def test_labels_over_an_episode_are_what_the_policy_would_have_done_in_the_loop() -> None:
@@ -81,7 +88,7 @@ def test_labels_do_not_depend_on_what_was_labelled_before() -> None:
 def test_the_base_leaves_room_for_the_residual_whatever_it_sees() -> None:
     base = toy_base()
     feature = np.random.default_rng(0).uniform(-1e3, 1e3, (200, 2)).astype(np.float32)
-    chunks = base.predict(feature)
+    chunks = base.predict(Percept(feature))
     assert np.abs(chunks).max() <= 1 / 1.1 + 1e-6
     assert not np.any(np.signbit(chunks) & (chunks == 0.0))
 
@@ -93,7 +100,7 @@ def test_a_saved_base_acts_bit_for_bit_alike(tmp_path) -> None:
     feature = np.random.default_rng(1).standard_normal((20, 2)).astype(np.float32)
     assert loaded.config == base.config
     assert loaded.digest() == base.digest() != toy_base(seed=6).digest()
-    np.testing.assert_array_equal(loaded.predict(feature), base.predict(feature))
+    np.testing.assert_array_equal(loaded.predict(Percept(feature)), base.predict(Percept(feature)))
 
 
 def test_a_base_of_another_robot_is_refused_in_one_sentence(tmp_path) -> None:
@@ -126,12 +133,12 @@ def test_cloning_learns_the_demonstrators_law_and_repeats_exactly() -> None:
     ticks: list[tuple[int, int]] = []
     base, metrics = train_base(demos, toy_spec(), config, 7, lambda done, total: ticks.append((done, total)))
     test = rng.uniform(-0.8, 0.8, (100, 2)).astype(np.float32)
-    assert np.abs(base.predict(test)[:, 0] - -0.5 * test).mean() < 0.05
+    assert np.abs(base.predict(Percept(test))[:, 0] - -0.5 * test).mean() < 0.05
     assert metrics["episodes"] == 11
     assert metrics["validation_loss"] > 0.0
     assert ticks[-1] == (300, 300)
     again, _ = train_base(demos, toy_spec(), config, 7)
-    np.testing.assert_array_equal(again.predict(test), base.predict(test))
+    np.testing.assert_array_equal(again.predict(Percept(test)), base.predict(Percept(test)))
 
 
 def test_cloning_uses_successes_only_and_refuses_to_clone_nothing() -> None:

@@ -100,3 +100,16 @@ def test_a_feature_that_never_moves_is_not_blown_up_and_outliers_are_cut_off() -
         standardiser(np.array([[3.0], [3.05], [99.0]], np.float32)), [[0], [0.5], [10]], atol=1e-5
     )
     np.testing.assert_array_equal(Standardiser.nothing(1)(np.array([[-99.0]], np.float32)), [[-10.0]])
+
+
+def test_without_a_tracker_the_tools_place_is_standardised_and_its_rotation_has_no_jump() -> None:
+    blind = RobotSpec("sim/blind", observation_spec((), 8, has_tracker=False), SPEC.action_axes, SPEC.action_scale, 0.1)
+    features = Features(blind)
+    assert (features.raw.start, features.raw.stop) == (features.size - 9, features.size)
+    o = {key: value for key, value in observation(5).items() if key != "socket_pose"}
+    seen = features(o)[:, features.raw]
+    np.testing.assert_allclose(seen[:, :3], o["tool_pose"][:, :3] / 0.05, rtol=1e-5)
+    for q, six in zip(o["tool_pose"][:, 3:], seen[:, 3:], strict=True):
+        np.testing.assert_allclose(six, se3.matrix_from_quaternion(q)[:, :2].T.reshape(-1), atol=1e-5)
+    turned = o | {"tool_pose": o["tool_pose"] * np.array([1, 1, 1, -1, -1, -1, -1])}
+    np.testing.assert_allclose(features(turned), features(o), atol=1e-6)  # q and -q are one rotation

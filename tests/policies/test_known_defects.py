@@ -44,6 +44,7 @@ from policies.actor import Actor
 from policies.gate import is_taken
 from policies.learner import Learner
 from policies.mirror import MirrorConfig
+from policies.perception import Percept
 from policies.presets import PRESETS
 from policies.rewards import label
 from policies.sampler import DEMO, EpisodeBuffer
@@ -105,7 +106,7 @@ def test_an_episodes_first_action_is_planned_from_its_own_first_observation(end:
     for seed, first in enumerate((0.9, -0.7)):
         tape = Tape(end, first)
         run_episode(tape, base, Nowhere(), seed, {})  # type: ignore[arg-type]
-        expected = base.predict(np.full((1, 2), first, np.float32))[0]
+        expected = base.predict(Percept(np.full((1, 2), first, np.float32)))[0]
         assert [decision.chunk_phase for decision in tape.records] == [0, 1]
         np.testing.assert_array_equal([decision.action for decision in tape.records], expected[:2])
 

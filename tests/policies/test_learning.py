@@ -10,8 +10,9 @@ from conftest import configured, small, toy_spec
 from toy_worlds import Corridor, Reach
 
 from policies.acting import LearntPolicy
-from policies.base import BaseConfig
+from policies.base_config import BaseConfig
 from policies.bc import BCConfig, train_base
+from policies.perception import Percept
 from policies.training import Training
 from policies.weights import WeightsDirectory
 from robot.types import Source
@@ -102,7 +103,7 @@ def imitating(episodes):
     ]
     config = BCConfig(base=BaseConfig(hidden=(32,), chunk=1, execute_steps=1), updates=500)
     base, _ = train_base(human, toy_spec(), config, 0)
-    return lambda state: base.predict(base.features.one({"state": state})[None])[0, 0]
+    return lambda state: base.predict(Percept(state[None]))[0, 0]
 
 
 def steps_of(episode):

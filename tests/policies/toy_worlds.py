@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from conftest import make_episode, toy_spec
 
-from policies.base import ActionScaler, BaseConfig, BasePolicy, base_network
+from policies.base import ActionScaler, BasePolicy
+from policies.base_config import BaseConfig
+from policies.chunks.mlp import MlpChunk
 from robot.store import Episode
 
 
@@ -17,12 +19,12 @@ class Reach:
 
     def __init__(self) -> None:
         config = BaseConfig(hidden=(), chunk=1, execute_steps=1)
-        network = base_network(toy_spec(), config)
-        views = network.views(torch.zeros(network.size))
+        model = MlpChunk(2, config.hidden, config.chunk, 2, torch.Generator())
+        views = model.network.views(model.flat.data.zero_())
         views["weight0"][0] = -torch.eye(2) / self.SPEED
         views["bias0"][:] = 0.1 / self.SPEED  # aims at (0.1, 0.1)
         scaler = ActionScaler(np.zeros(2, np.float32), np.ones(2, np.float32))
-        self.base = BasePolicy(toy_spec(), config, network.flatten(views), scaler)
+        self.base = BasePolicy(toy_spec(), config, model, scaler)
 
     def play(self, policy, seed: int) -> Episode:
         """Play an episode; returns it as the store would."""

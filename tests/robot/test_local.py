@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from robot_rig import MemorySink, decision
 
+from drivers.gymnasium_config import EnvConfig
 from robot.env import RobotEnv
 from robot.errors import FaultError, RobotError
 from robot.local import LocalRobot
@@ -21,7 +22,7 @@ from robot.se3 import Pose
 from robot.store import Episode, StoreReader, StoreWriter
 from robot.types import Decision, Observation, Source, StepTiming
 from sessions import build
-from sessions.robot_config import CameraConfig, RobotConfig
+from sessions.robot_config import CameraConfig, RobotConfig, TaskConfig
 
 SEED = 2
 CONFIG = RobotConfig(cameras=CameraConfig(names=()))
@@ -144,6 +145,16 @@ def test_with_cameras_the_images_belong_to_the_observation():
     outcome = build.local_robot(config, has_images=True).reset(SEED)
     build.robot_spec(config).check(outcome.observation)
     assert outcome.observation["images/front"].std() > 5.0
+
+
+def test_without_a_tracker_the_socket_is_not_in_the_observation():
+    env = EnvConfig(id="local", has_cameras=True)
+    config = RobotConfig(task=TaskConfig(has_tracker=False), env=env, cameras=CameraConfig(image_size=32))
+    outcome = build.local_robot(config).reset(SEED)
+    build.robot_spec(config).check(outcome.observation)
+    assert "socket_pose" not in outcome.observation
+    assert "images/wrist" in outcome.observation
+    assert outcome.stream_stamps_ns.keys() == outcome.observation.keys()
 
 
 def test_an_episode_starts_at_its_start_pose():

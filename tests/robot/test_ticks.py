@@ -13,7 +13,7 @@ pytest.importorskip("rclpy")
 
 from robot.errors import RobotError
 from robot.nodes import messages, ticks
-from robot.nodes.streams import Alignment
+from robot.nodes.streams import Alignment, age_limits_s, states
 from robot.nodes.ticks import LockstepTicks, RealTimeTicks
 
 MS = 1_000_000
@@ -203,3 +203,8 @@ def test_in_lockstep_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
     send(line, robot, {"pose": 100 * MS})
     with pytest.raises(RobotError, match="missing at this tick: front"):
         robot.first(100 * MS)
+
+
+def test_without_a_tracker_nobody_waits_for_one() -> None:
+    assert states(has_tracker=True).keys() - states(has_tracker=False).keys() == {"socket"}
+    assert "socket" not in age_limits_s(("front",), has_tracker=False)

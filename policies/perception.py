@@ -1,0 +1,108 @@
+"""What policies and learners see of an observation: features of the state, and what eyes make of the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from policies.features import FeatureConfig, Features
+from policies.vision.eyes import Eyes
+from robot.specs import RobotSpec
+from robot.store import Episode
+from robot.types import Observation
+
+Float = NDArray[np.float32]
+
+AT_ONCE = 64
+"""Pictures of a camera that are looked at together."""
+
+
+class Percept(NamedTuple):
+    """What is seen of B observations, or, of one, without the first axis.
+
+    Attributes:
+        vector: (B, D) features of the state, then the eyes' numbers.
+        maps: of each camera (B, C, h, w); only for those who ask, and always with the first axis.
+    """
+
+    vector: Float
+    maps: tuple[Tensor, ...] = ()
+
+
+class Perception:
+    """Features of a robot's state, and eyes where there are any.
+
+    Args:
+        spec: of the robot.
+        config: scales of the features.
+        eyes: None for a policy that acts by the state alone.
+        gives_maps: whether somebody asks for the cameras' maps.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        config: FeatureConfig | None = None,
+        eyes: Eyes | None = None,
+        *,
+        gives_maps: bool = False,
+    ) -> None:
+        self.spec, self.features, self.eyes = spec, Features(spec, config), eyes
+        self.gives_maps = gives_maps and eyes is not None
+        self.size = self.features.size + (eyes.size if eyes is not None else 0)
+        self.raw = self.features.raw
+
+    def one(self, observation: Observation) -> Percept:
+        """Return what is seen of a single observation: (D,)."""
+        feature = self.features.one(observation)
+        if self.eyes is None:
+            return Percept(feature)
+        seen, maps = self._looked({key: observation[key][None] for key in self.eyes.keys}, self.eyes)
+        return Percept(np.concatenate([feature, seen[0]]), maps)
+
+    def episode(self, episode: Episode) -> Percept:
+        """Return what is seen before each of an episode's T transitions, and after the last: (T + 1, D)."""
+        feature = self.features(with_final(episode))
+        if self.eyes is None:
+            return Percept(feature)
+        seen, maps = self._looked({key: pictures_of(episode, key) for key in self.eyes.keys}, self.eyes)
+        return Percept(np.concatenate([feature, seen], axis=1), maps)
+
+    def _looked(self, images: Mapping[str, NDArray[np.generic]], eyes: Eyes) -> tuple[Float, tuple[Tensor, ...]]:
+        pictures = eyes.lens(images)
+        count = len(next(iter(pictures.values())))
+        found: list[Float] = []
+        maps: list[list[Tensor]] = []
+        with torch.no_grad():
+            for start in range(0, count, AT_ONCE):
+                some = eyes.maps({key: picture[start : start + AT_ONCE] for key, picture in pictures.items()})
+                found.append(eyes.pooled(some).numpy())
+                if self.gives_maps:
+                    maps.append(some)
+        whole = tuple(torch.cat(parts) for parts in zip(*maps, strict=True))
+        return np.concatenate(found), whole
+
+
+def with_final(episode: Episode) -> dict[str, NDArray[np.generic]]:
+    """Return the state observations (N+1, ...) that surround an episode's N transitions.
+
+    Where nobody saw what followed a terminal step, its own observation stands there, and its value does not count.
+    """
+    if episode.transitions < episode.length:
+        return dict(episode.observation)
+    last = episode.final_observation if episode.has_final else {k: v[-1] for k, v in episode.observation.items()}
+    return {key: np.concatenate([value, np.asarray(last[key])[None]]) for key, value in episode.observation.items()}
+
+
+def pictures_of(episode: Episode, key: str) -> NDArray[np.uint8]:
+    """Return the images (N+1, H, W, 3) that go with `with_final`."""
+    images = episode.images(key)
+    if episode.transitions < episode.length:
+        return images
+    last = episode.final_image(key) if episode.has_final else images[-1]
+    return np.concatenate([images, last[None]])

@@ -1,0 +1,1 @@
+"""Eyes of policies: pictures from the cameras become a few numbers."""
