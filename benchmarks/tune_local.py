@@ -150,7 +150,7 @@ def main() -> None:
     nobody = HoldPolicy(cell.spec.action_size)
     demos = config.session.demonstrations
     report("record", cell.play("demos.zarr", "record", "demonstrate", nobody, demos, "operator"))
-    base, metrics = train_base(cell.episodes("demos.zarr"), cell.spec, config.bc, arguments.seed)
+    base, metrics, *_ = train_base(cell.episodes("demos.zarr"), cell.spec, config.bc, arguments.seed)
     say(phase="pretrain", wall_s=round(time.monotonic() - started, 1), **metrics)
     started = time.monotonic()
     report("evaluate_base", cell.play("base.zarr", "evaluate", "watch", base, count, "truth"))

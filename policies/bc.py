@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from policies.base import ActionScaler, BasePolicy, base_eyes, chunk_model
 from policies.base_config import BaseConfig
-from policies.chunks.model import ChunkModel, Seen
+from policies.cloning_data import Chunks, Part, chunks_of, seen_of
 from policies.features import Features, Standardiser
-from policies.vision.eyes import Eyes, Pictures
-from robot.errors import StoreError
+from robot.errors import ConfigError, StoreError
 from robot.settings import Settings, setting
 from robot.specs import RobotSpec
 from robot.store import Episode
@@ -24,8 +23,11 @@ from robot.types import Source
 Progress = Callable[[int, int], None]
 """Called with (updates done, updates in all)."""
 
-Part = tuple[Episode, NDArray[np.bool_]]
-"""An episode, and which of its steps (T,) are cloned."""
+Trial = Callable[[BasePolicy], float]
+"""Plays a policy in simulation; returns the share of its episodes that succeed."""
+
+POINTS = 20
+"""Of the learning curve."""
 
 
 @dataclass(frozen=True)
@@ -39,30 +41,29 @@ class BCConfig(Settings):
     weight_decay: float = setting(1e-3, "decoupled weight decay (AdamW)", low=0.0, high=1.0)
     noise: float = setting(0.02, "noise on the features while training, against overfitting", low=0.0, high=1.0)
     validation: float = setting(0.1, "share of the episodes kept for validation", low=0.0, high=0.5)
+    select: str = setting(
+        "last",
+        "which policy of the training is taken: the last; the one of smallest error on the episodes kept for "
+        "validation; or the one of most successes in simulation (env local or gym)",
+        choices=("last", "error", "success"),
+    )
+    trials: int = setting(5, "select=success: policies that are tried, the last among them", low=1, high=1000)
+    trial_episodes: int = setting(20, "select=success: episodes of each", low=1, high=10_000)
 
 
-@dataclass(frozen=True)
-class Chunks:
-    """The steps that are cloned.
+class Cloned(NamedTuple):
+    """What came of cloning.
 
     Attributes:
-        feature: (N, D) standardised features of the state.
-        target: (N, chunk, A) scaled actions; mask: (N, chunk) 1 as long as the steps from there on are chosen without
-            a gap, else 0.
-        pictures: by key uint8 (N, size, size, 3); empty without eyes.
+        policy: the one that was chosen; last: the one at the end.
+        metrics: by name.
+        curve: points with "updates", "train_loss" and, where there are any, "error" and "success".
     """
 
-    feature: Tensor
-    target: Tensor
-    mask: Tensor
-    pictures: Pictures
-
-    def __len__(self) -> int:
-        return len(self.feature)
-
-    def __getitem__(self, rows: Tensor) -> Chunks:
-        pictures = {key: picture[rows] for key, picture in self.pictures.items()}
-        return Chunks(self.feature[rows], self.target[rows], self.mask[rows], pictures)
+    policy: BasePolicy
+    metrics: dict[str, float]
+    last: BasePolicy
+    curve: list[dict[str, float]]
 
 
 def train_base(
@@ -72,112 +73,147 @@ def train_base(
     seed: int,
     on_progress: Progress | None = None,
     corrections: Sequence[Episode] = (),
-) -> tuple[BasePolicy, dict[str, float]]:
-    """Clone the successful episodes; returns the policy and metrics.
+    trial: Trial | None = None,
+) -> Cloned:
+    """Clone the successful episodes.
 
-    Actions that would lie after the episode's end are masked. Episodes, not steps, are split between training and
-    validation, so that validation sees no neighbour of a training step.
+    Episodes, not steps, are split between training and validation, so that validation sees no neighbour of a training
+    step. The error is that of the actions that would be executed, in units of the action.
 
     Args:
         corrections: episodes of a session. Of those that succeeded, the steps that a person commanded are cloned too,
             each chunk up to where the person let go; the policy's own steps never are.
+        trial: needed where `config.select` is "success".
 
     Raises:
         StoreError: no successful demonstration was given.
-        ConfigError: the robot has not the cameras that it shall look at.
+        ConfigError: the robot has not the cameras that it shall look at, or there is nothing to select by.
     """
     useful = [e for e in episodes if e.is_success and not e.is_aborted and e.length > 0]
     if not useful:
         raise StoreError(f"Behaviour cloning needs a successful demonstration; found {len(episodes)} without one.")
     order = np.random.default_rng(seed).permutation(len(useful))
     held = int(len(useful) * config.validation) if len(useful) > 1 else 0
+    _require_choice(config, held, trial)
     parts: list[Part] = [(episode, np.ones(episode.length, np.bool_)) for episode in (useful[i] for i in order[held:])]
     parts += [(e, e.source == Source.HUMAN) for e in corrections if e.is_success and e.interventions]
-    features = Features(spec, config.base.features)
-    scaler = ActionScaler.fit(np.concatenate([e.action[chosen] for e, chosen in parts]), config.base.head_room)
-    seen = np.concatenate([features(e.observation)[chosen] for e, chosen in parts])
-    standardiser = Standardiser.fit(seen, features.raw)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        eyes = base_eyes(spec, config.base)
-    if eyes is not None:
-        eyes.begin()
-    model = chunk_model(spec, config.base, generator, eyes)
+    kept: list[Part] = [(useful[i], np.ones(useful[i].length, np.bool_)) for i in order[:held]]
+    return _Cloning(spec, config, seed, parts, kept).run(on_progress, trial)
 
-    def chunks(of: Sequence[Part]) -> Chunks:
-        return _chunks(of, features, standardiser, scaler, eyes, config.base.chunk)
 
-    data = chunks(parts)
-    loss = _fit(model, eyes, data, config, generator, on_progress)
-    metrics = {"train_loss": loss, "episodes": float(len(parts)), "steps": float(len(data))}
-    if held:
-        kept = chunks([(useful[i], np.ones(useful[i].length, np.bool_)) for i in order[:held]])
+def _require_choice(config: BCConfig, held: int, trial: Trial | None) -> None:
+    if config.select == "error" and not held:
+        raise ConfigError(
+            "bc.select=error needs an episode for validation: record more demonstrations, raise bc.validation, or set "
+            "bc.select=last."
+        )
+    if config.select == "success" and trial is None:
+        raise ConfigError(
+            "bc.select=success plays the policy in simulation, in this process: begin the run with --env local or "
+            "--env gym:<id>, or set bc.select=last."
+        )
+
+
+class _Cloning:
+    def __init__(
+        self, spec: RobotSpec, config: BCConfig, seed: int, parts: Sequence[Part], kept: Sequence[Part]
+    ) -> None:
+        self._spec, self._config, base = spec, config, config.base
+        features = Features(spec, base.features)
+        self._scaler = ActionScaler.fit(np.concatenate([e.action[chosen] for e, chosen in parts]), base.head_room)
+        seen = np.concatenate([features(e.observation)[chosen] for e, chosen in parts])
+        self._standardiser = Standardiser.fit(seen, features.raw)
+        self._generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._eyes = base_eyes(spec, base)
+        if self._eyes is not None:
+            self._eyes.begin()
+        self._model = chunk_model(spec, base, self._generator, self._eyes)
+
+        def chunks(of: Sequence[Part]) -> Chunks:
+            return chunks_of(of, features, self._standardiser, self._scaler, self._eyes, base.chunk)
+
+        self._data, self._kept = chunks(parts), chunks(kept) if kept else None
+        self._metrics = {"episodes": float(len(parts)), "steps": float(len(self._data))}
+        self._curve: list[dict[str, float]] = []
+        self._best: tuple[float, BasePolicy] | None = None
+
+    def run(self, on_progress: Progress | None, trial: Trial | None) -> Cloned:
+        config, data = self._config, self._data
+        modules = [self._model] if self._eyes is None else [self._model, self._eyes]
+        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.updates)
+        recent = torch.zeros(())
+        for update in range(1, config.updates + 1):
+            some = data[torch.randint(len(data), (config.batch,), generator=self._generator)]
+            noise = config.noise * torch.randn(some.feature.shape, generator=self._generator)
+            seen = seen_of(self._eyes, some, noise, self._generator)
+            loss = self._model.loss(seen, some.target, some.mask, self._generator)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+            optimiser.step()
+            schedule.step()
+            recent = torch.lerp(loss.detach(), recent, 0.99) if update > 1 else loss.detach()
+            self._note(update, float(recent) if self._is_point(update) else None, trial)
+            if on_progress and (update % 50 == 0 or update == config.updates):
+                on_progress(update, config.updates)
+        last = self._policy()
+        chosen = last if self._best is None or config.select == "last" else self._best[1]
+        return Cloned(chosen, self._metrics | self._told(), last, self._curve)
+
+    def _is_point(self, update: int) -> bool:
+        every = max(1, self._config.updates // POINTS)
+        return update % every == 0 or update == self._config.updates or self._is_trial(update)
+
+    def _is_trial(self, update: int) -> bool:
+        c = self._config
+        return c.select == "success" and (update * c.trials) % c.updates < c.trials
+
+    def _note(self, update: int, loss: float | None, trial: Trial | None) -> None:
+        """Add a point to the curve, and keep the policy where it is the best so far."""
+        if loss is None:
+            return
+        point = {"updates": float(update), "train_loss": loss}
+        if self._kept is not None:
+            point["error"] = self._error(self._kept)
+        if trial is not None and self._is_trial(update):
+            point["success"] = trial(self._policy())
+        self._curve.append(point)
+        if self._config.select in point:
+            value = point[self._config.select] * (-1.0 if self._config.select == "error" else 1.0)
+            if self._best is None or value >= self._best[0]:
+                self._best = value, self._policy()
+
+    def _error(self, kept: Chunks) -> float:
+        """Return the mean error of the actions that would be executed, in units of the action."""
+        steps = self._config.base.execute_steps
+        draw = torch.Generator().manual_seed(0)
+        noise = torch.randn(len(kept), self._model.noise_size, generator=draw)
         with torch.no_grad():
-            metrics["validation_loss"] = float(model.loss(_seen(eyes, kept), kept.target, kept.mask, generator))
-    whole = standardiser if eyes is None else standardiser.and_nothing(eyes.size)
-    return BasePolicy(spec, config.base, model, scaler, whole, eyes), metrics
+            found = self._model.predict(seen_of(self._eyes, kept), noise)
+        error = ((found - kept.target).abs() * torch.from_numpy(self._scaler.half))[:, :steps]
+        mask = kept.mask[:, :steps, None].expand_as(error)
+        return float((error * mask).sum() / mask.sum())
 
+    def _told(self) -> dict[str, float]:
+        last = self._curve[-1]
+        found = {"train_loss": last["train_loss"]}
+        if "error" in last:
+            found["validation_error"] = last["error"]
+        chosen = self._chosen()
+        return found if chosen is None else found | {f"selected_{k}": v for k, v in chosen.items()}
 
-def _fit(
-    model: ChunkModel,
-    eyes: Eyes | None,
-    data: Chunks,
-    config: BCConfig,
-    generator: torch.Generator,
-    on_progress: Progress | None,
-) -> float:
-    modules = [model] if eyes is None else [model, eyes]
-    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.updates)
-    recent = torch.zeros(())
-    for update in range(config.updates):
-        some = data[torch.randint(len(data), (config.batch,), generator=generator)]
-        noise = config.noise * torch.randn(some.feature.shape, generator=generator)
-        seen = _seen(eyes, some, noise, generator)
-        loss = model.loss(seen, some.target, some.mask, generator)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-        optimiser.step()
-        schedule.step()
-        recent = torch.lerp(loss.detach(), recent, 0.99) if update else loss.detach()
-        if on_progress and (update + 1) % 50 == 0:
-            on_progress(update + 1, config.updates)
-    return float(recent)
+    def _chosen(self) -> dict[str, float] | None:
+        """Return the point of the curve that was chosen, where it was not simply the last."""
+        by = self._config.select
+        if by == "last":
+            return None
+        sign = -1.0 if by == "error" else 1.0
+        return max((p for p in self._curve if by in p), key=lambda p: (sign * p[by], p["updates"]))
 
-
-def _seen(eyes: Eyes | None, some: Chunks, noise: Tensor | None = None, shift: torch.Generator | None = None) -> Seen:
-    """Return what the model is trained on; pictures are shifted where `shift` draws by how much."""
-    feature = some.feature if noise is None else some.feature + noise
-    if eyes is None:
-        return Seen(feature)
-    pictures = some.pictures if shift is None else eyes.shifted(some.pictures, shift)
-    maps = eyes.maps(pictures)
-    return Seen(torch.cat([feature, eyes.pooled(maps)], dim=1), tuple(maps))
-
-
-def _chunks(
-    parts: Sequence[Part],
-    features: Features,
-    standardiser: Standardiser,
-    scaler: ActionScaler,
-    eyes: Eyes | None,
-    chunk: int,
-) -> Chunks:
-    rows: list[tuple[NDArray[np.float32], ...]] = []
-    pictures: dict[str, list[Tensor]] = {key: [] for key in (eyes.keys if eyes is not None else ())}
-    for episode, chosen in parts:
-        length = episode.length
-        index = np.arange(length)[:, None] + np.arange(chunk)
-        inside = (index < length) & chosen[np.minimum(index, length - 1)]
-        inside = np.logical_and.accumulate(inside, axis=1)
-        action = scaler.scale(episode.action)[np.minimum(index, length - 1)]
-        feature = standardiser(features(episode.observation))
-        rows.append((feature[chosen], action[chosen], inside.astype(np.float32)[chosen]))
-        if eyes is not None:
-            for key, looked in eyes.lens({key: episode.images(key)[chosen] for key in eyes.keys}).items():
-                pictures[key].append(looked)
-    feature, target, mask = (np.concatenate(part).astype(np.float32) for part in zip(*rows, strict=True))
-    whole = {key: torch.cat(found) for key, found in pictures.items()}
-    return Chunks(torch.from_numpy(feature), torch.from_numpy(target), torch.from_numpy(mask), whole)
+    def _policy(self) -> BasePolicy:
+        model, eyes = copy.deepcopy((self._model, self._eyes))  # a policy's are frozen, and these go on learning
+        whole = self._standardiser if eyes is None else self._standardiser.and_nothing(eyes.size)
+        return BasePolicy(self._spec, self._config.base, model, self._scaler, whole, eyes)

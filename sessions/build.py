@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # rclpy and torch are loaded only by the processes that need 
     from robot.nodes.port import RosRobot
     from robot.store import StoreReader
 
-PHASES = {"record": 0, "finetune": 200_000, "evaluate": 800_000}
+PHASES = {"record": 0, "finetune": 200_000, "trial": 600_000, "evaluate": 800_000}
 """First episode seed of each phase, relative to a million times the run's seed."""
 
 
@@ -50,7 +50,7 @@ def robot_spec(config: RobotConfig) -> RobotSpec:
 
 
 def episode_seed(config: RobotConfig, phase: str, index: int) -> int:
-    """Return the seed of episode `index` of "record", "finetune" or "evaluate"; equal for both evaluations."""
+    """Return the seed of episode `index` of a phase of `PHASES`; equal for both evaluations."""
     return config.task.seed * 1_000_000 + PHASES[phase] + index
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import time
 from pathlib import Path
@@ -12,9 +13,19 @@ from robot.errors import ConfigError
 from robot.store import Episode
 from robot.types import Source
 from sessions.build import robot_spec, sound_store
+from sessions.cloning_plot import cloning_curve
+from sessions.plots import LIGHT, as_png
 from sessions.progress import Progress
 from sessions.result import tell
 from sessions.run import Run, open_run, require_run
+from sessions.trials import trials
+
+SELECTED = {
+    "last": "the policy at the end",
+    "error": "the policy of the smallest error on held-out episodes",
+    "success": "the policy of the most successes in simulation",
+}
+"""What is said of `bc.select`."""
 
 
 def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
@@ -34,7 +45,7 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
         played = (session.episode(index) for index in range(len(session)))
         corrected = [episode for episode in played if (episode.source == Source.HUMAN).any()]
     config = this.config.bc
-    with Progress("pretrain", total=config.updates) as progress:
+    with trials(this.config) as trial, Progress("pretrain", total=config.updates) as progress:
         done = 0
 
         def advance(updates: int, _total: int) -> None:
@@ -42,16 +53,27 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
             progress.advance(updates - done)
             done = updates
 
-        base, metrics = train_base(episodes, store.spec, config, this.config.task.seed, advance, corrected)
-    base.save(this.path / "base")
+        cloned = train_base(episodes, store.spec, config, this.config.task.seed, advance, corrected, trial)
+    folder = this.path / "base"
+    cloned.policy.save(folder)
+    if config.select != "last":
+        cloned.last.save(folder, "last.safetensors")
+    _draw(folder, cloned.curve, cloned.metrics.get("selected_updates", float(config.updates)))
     return {
         "phase": "pretrain",
         "what": f"base policy cloned from {len(episodes)} demonstrations"
         + (f" and the corrections in {len(corrected)} episodes" if corrected else ""),
         "seed": this.config.task.seed,
         "wall_s": time.monotonic() - started,
-        **metrics,
+        "selected": SELECTED[config.select],
+        **cloned.metrics,
     }
+
+
+def _draw(folder: Path, curve: list[dict[str, float]], chosen: float) -> None:
+    """Leave the learning curve, as numbers and as a picture, beside the policy."""
+    (folder / "curve.json").write_text(json.dumps(curve) + "\n")
+    (folder / "curve.png").write_bytes(as_png(cloning_curve(curve, chosen, LIGHT), LIGHT))
 
 
 def require_session(source: Path, path: Path | None) -> Path:

@@ -25,5 +25,5 @@ def prepare_finetuning(run: Run) -> None:
             seed = build.episode_seed(config, "record", index)
             run_episode(env, HoldPolicy(spec.action_size), writer, seed, {"phase": "record"})
     reader = StoreReader.open(run.store("demos"))
-    base, _ = train_base([reader.episode(i) for i in range(len(reader))], spec, config.bc, config.task.seed)
+    base = train_base([reader.episode(i) for i in range(len(reader))], spec, config.bc, config.task.seed).policy
     base.save(run.path / "base")

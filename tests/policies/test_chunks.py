@@ -85,7 +85,7 @@ def test_every_kind_clones_a_law_and_is_saved_and_loaded_bit_for_bit(kind: str, 
     config = BCConfig(
         base=small(kind, chunk=1, execute_steps=1), updates=300, learning_rate=rate, noise=0.0, validation=0.0
     )
-    base, _ = train_base(demos, toy_spec(), config, 7)
+    base = train_base(demos, toy_spec(), config, 7).policy
     test = Percept(rng.uniform(-0.8, 0.8, (100, 2)).astype(np.float32))
     noise = rng.standard_normal((100, base.model.noise_size)).astype(np.float32)
     error = np.abs(base.predict(test, noise)[:, 0] - -0.5 * test.vector).mean()
@@ -94,7 +94,7 @@ def test_every_kind_clones_a_law_and_is_saved_and_loaded_bit_for_bit(kind: str, 
     loaded = BasePolicy.load(tmp_path, toy_spec())
     assert loaded.digest() == base.digest()
     np.testing.assert_array_equal(loaded.predict(test, noise), base.predict(test, noise))
-    again, _ = train_base(demos, toy_spec(), config, 7)
+    again = train_base(demos, toy_spec(), config, 7).policy
     assert again.digest() == base.digest()
 
 

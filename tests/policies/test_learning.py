@@ -102,7 +102,7 @@ def imitating(episodes):
         if (e.source == Source.HUMAN).any()
     ]
     config = BCConfig(base=BaseConfig(hidden=(32,), chunk=1, execute_steps=1), updates=500)
-    base, _ = train_base(human, toy_spec(), config, 0)
+    base = train_base(human, toy_spec(), config, 0).policy
     return lambda state: base.predict(Percept(state[None]))[0, 0]
 
 

@@ -269,7 +269,7 @@ def test_a_policy_that_sees_learns_to_go_to_what_only_the_pictures_tell(kind: st
         act=ActConfig(dim=32, heads=2, encoder_layers=1, feedforward=32, latent=0),
     )
     chosen = BCConfig(base=base, updates=150, batch=64, learning_rate=3e-3, noise=0.0, validation=0.0)
-    policy, _ = train_base(demos, seeing_spec(), chosen, 0)
+    policy = train_base(demos, seeing_spec(), chosen, 0).policy
     places = rng.uniform(0.1, 0.9, (31, 2))
     test = seen_episode(30, seed=99, places=places, action=np.zeros((30, 2), np.float32))
     found, _ = policy.relabel(test)

@@ -156,6 +156,22 @@ def test_finetuning_goes_on_only_when_asked_to(run: Path, capsys: pytest.Capture
     assert lines(run, "finetune")[-1]["robot_steps"] >= 60
 
 
+def test_a_base_policy_is_chosen_by_its_successes_in_trials_and_leaves_its_curve(run: Path) -> None:
+    trials = ("bc.select=success", "bc.trials=2", "bc.trial_episodes=3", "bc.validation=0.2")
+    assert main(["pretrain", "--run", str(run), *trials]) == 0
+    curve = json.loads((run / "base" / "curve.json").read_text())
+    tried = [point["success"] for point in curve if "success" in point]
+    assert len(tried) == 2
+    assert all(share * 3 == pytest.approx(round(share * 3)) for share in tried)
+    assert all(point["error"] > 0.0 for point in curve)
+    assert (run / "base" / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert (run / "base" / "last.safetensors").exists()
+    said = json.loads((run / "metrics" / "phases.jsonl").read_text().splitlines()[-1])
+    assert said["selected"] == "the policy of the most successes in simulation"
+    assert said["selected_success"] == max(tried)
+    assert not (run / "eval_base.zarr").exists()
+
+
 def test_the_environment_is_saved_with_the_run(pretrained: Path) -> None:
     assert load(RunConfig, pretrained / "config.yaml").env.id == TINY
 

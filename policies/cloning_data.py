@@ -1,0 +1,81 @@
+"""What a base policy is cloned from: the chosen steps of episodes, as chunks, with what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from policies.base import ActionScaler
+from policies.chunks.model import Seen
+from policies.features import Features, Standardiser
+from policies.vision.eyes import Eyes, Pictures
+from robot.store import Episode
+
+Part = tuple[Episode, NDArray[np.bool_]]
+"""An episode, and which of its steps (T,) are cloned."""
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The steps that are cloned.
+
+    Attributes:
+        feature: (N, D) standardised features of the state.
+        target: (N, chunk, A) scaled actions; mask: (N, chunk) 1 as long as the steps from there on are chosen without
+            a gap, else 0.
+        pictures: by key uint8 (N, size, size, 3); empty without eyes.
+    """
+
+    feature: Tensor
+    target: Tensor
+    mask: Tensor
+    pictures: Pictures
+
+    def __len__(self) -> int:
+        return len(self.feature)
+
+    def __getitem__(self, rows: Tensor) -> Chunks:
+        pictures = {key: picture[rows] for key, picture in self.pictures.items()}
+        return Chunks(self.feature[rows], self.target[rows], self.mask[rows], pictures)
+
+
+def seen_of(eyes: Eyes | None, some: Chunks, noise: Tensor | None = None, shift: torch.Generator | None = None) -> Seen:
+    """Return what the model is trained on: features with `noise`, and pictures that are shifted as `shift` draws."""
+    feature = some.feature if noise is None else some.feature + noise
+    if eyes is None:
+        return Seen(feature)
+    pictures = some.pictures if shift is None else eyes.shifted(some.pictures, shift)
+    maps = eyes.maps(pictures)
+    return Seen(torch.cat([feature, eyes.pooled(maps)], dim=1), tuple(maps))
+
+
+def chunks_of(
+    parts: Sequence[Part],
+    features: Features,
+    standardiser: Standardiser,
+    scaler: ActionScaler,
+    eyes: Eyes | None,
+    chunk: int,
+) -> Chunks:
+    """Return the chosen steps of each episode; actions that would lie after its end are masked."""
+    rows: list[tuple[NDArray[np.float32], ...]] = []
+    pictures: dict[str, list[Tensor]] = {key: [] for key in (eyes.keys if eyes is not None else ())}
+    for episode, chosen in parts:
+        length = episode.length
+        index = np.arange(length)[:, None] + np.arange(chunk)
+        inside = (index < length) & chosen[np.minimum(index, length - 1)]
+        inside = np.logical_and.accumulate(inside, axis=1)
+        action = scaler.scale(episode.action)[np.minimum(index, length - 1)]
+        feature = standardiser(features(episode.observation))
+        rows.append((feature[chosen], action[chosen], inside.astype(np.float32)[chosen]))
+        if eyes is not None:
+            for key, looked in eyes.lens({key: episode.images(key)[chosen] for key in eyes.keys}).items():
+                pictures[key].append(looked)
+    feature, target, mask = (np.concatenate(part).astype(np.float32) for part in zip(*rows, strict=True))
+    whole = {key: torch.cat(found) for key, found in pictures.items()}
+    return Chunks(torch.from_numpy(feature), torch.from_numpy(target), torch.from_numpy(mask), whole)

@@ -1,0 +1,84 @@
+"""Which policy of a cloning is taken, and what is said of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import make_episode, toy_spec
+
+from policies.base import BasePolicy
+from policies.base_config import BaseConfig
+from policies.bc import BCConfig, train_base
+from policies.perception import Percept
+from robot.errors import ConfigError
+from robot.store import Episode
+
+SMALL = BaseConfig(hidden=(16,), chunk=2, execute_steps=1)
+
+
+def demos(count: int = 6) -> list[Episode]:
+    rng = np.random.default_rng(0)
+    found = []
+    for seed in range(count):
+        states = rng.uniform(-1, 1, (12, 2)).astype(np.float32)
+        found.append(make_episode(12, seed=seed, observation={"state": states}, action=-0.5 * states))
+    return found
+
+
+def config(**more) -> BCConfig:
+    return BCConfig(**({"base": SMALL, "updates": 40, "batch": 16, "validation": 0.2, "trials": 4} | more))
+
+
+def test_the_last_policy_is_taken_by_default_and_the_curve_ends_with_it() -> None:
+    cloned = train_base(demos(), toy_spec(), config(), 0)
+    assert cloned.policy is cloned.last
+    assert [point["updates"] for point in cloned.curve] == list(range(2, 41, 2))
+    assert cloned.metrics["validation_error"] == cloned.curve[-1]["error"]
+    assert cloned.curve[-1]["error"] < cloned.curve[0]["error"]
+
+
+def test_selecting_changes_no_training() -> None:
+    plain = train_base(demos(), toy_spec(), config(), 0)
+    for select in ("error", "success"):
+        other = train_base(demos(), toy_spec(), config(select=select), 0, trial=lambda policy: 0.0)
+        assert other.last.digest() == plain.last.digest()
+
+
+def test_the_policy_of_the_most_successes_is_taken_as_it_was_then() -> None:
+    tried: list[BasePolicy] = []
+
+    def trial(policy: BasePolicy) -> float:
+        tried.append(policy)
+        return (0.2, 0.9, 0.9, 0.1)[len(tried) - 1]
+
+    cloned = train_base(demos(), toy_spec(), config(select="success"), 0, trial=trial)
+    assert len(tried) == 4
+    feature = Percept(np.random.default_rng(1).uniform(-1, 1, (9, 2)).astype(np.float32))
+    np.testing.assert_array_equal(cloned.policy.predict(feature), tried[2].predict(feature))  # the later of two equals
+    np.testing.assert_array_equal(cloned.last.predict(feature), tried[3].predict(feature))
+    assert not np.array_equal(tried[2].predict(feature), tried[3].predict(feature))
+    assert (cloned.metrics["selected_updates"], cloned.metrics["selected_success"]) == (30.0, 0.9)
+    assert [point["updates"] for point in cloned.curve if "success" in point] == [10.0, 20.0, 30.0, 40.0]
+
+
+def test_the_policy_of_the_smallest_error_is_taken() -> None:
+    cloned = train_base(demos(), toy_spec(), config(select="error", learning_rate=0.05, updates=80), 0)
+    errors = {point["updates"]: point["error"] for point in cloned.curve}
+    assert cloned.metrics["selected_error"] == min(errors.values())
+    assert errors[cloned.metrics["selected_updates"]] == min(errors.values())
+
+
+def test_an_error_is_in_units_of_the_action() -> None:
+    wide = train_base(demos(), toy_spec(), config(updates=1, learning_rate=0.0), 0)
+    found = wide.curve[-1]["error"]
+    order = np.random.default_rng(0).permutation(6)
+    held = demos()[order[0]]
+    planned = wide.policy.predict(Percept(held.observation["state"]))[:, 0]
+    assert found == pytest.approx(np.abs(planned - held.action).mean(), rel=0.05)  # but for the policy's own clip
+
+
+def test_there_must_be_something_to_select_by() -> None:
+    with pytest.raises(ConfigError, match=r"bc\.select=error needs an episode for validation"):
+        train_base(demos(2), toy_spec(), config(select="error", validation=0.0), 0)
+    with pytest.raises(ConfigError, match="begin the run with --env local"):
+        train_base(demos(2), toy_spec(), config(select="success"), 0)
