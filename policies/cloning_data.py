@@ -13,6 +13,8 @@ from torch import Tensor
 from policies.base import ActionScaler
 from policies.chunks.model import Seen
 from policies.features import Features, Standardiser
+from policies.perception import AT_ONCE
+from policies.vision.cache import SeenCache
 from policies.vision.eyes import Eyes, Pictures
 from robot.store import Episode
 
@@ -28,29 +30,37 @@ class Chunks:
         feature: (N, D) standardised features of the state.
         target: (N, chunk, A) scaled actions; mask: (N, chunk) 1 as long as the steps from there on are chosen without
             a gap, else 0.
-        pictures: by key uint8 (N, size, size, 3); empty without eyes.
+        pictures: by key uint8 (N, size, size, 3); empty without eyes, and where their encoders do not learn.
+        maps: of each camera (N, C, h, w), where they do not.
     """
 
     feature: Tensor
     target: Tensor
     mask: Tensor
     pictures: Pictures
+    maps: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return len(self.feature)
 
     def __getitem__(self, rows: Tensor) -> Chunks:
         pictures = {key: picture[rows] for key, picture in self.pictures.items()}
-        return Chunks(self.feature[rows], self.target[rows], self.mask[rows], pictures)
+        maps = tuple(found[rows] for found in self.maps)
+        return Chunks(self.feature[rows], self.target[rows], self.mask[rows], pictures, maps)
 
 
 def seen_of(eyes: Eyes | None, some: Chunks, noise: Tensor | None = None, shift: torch.Generator | None = None) -> Seen:
-    """Return what the model is trained on: features with `noise`, and pictures that are shifted as `shift` draws."""
+    """Return what the model is trained on: features with `noise`, and pictures that are shifted as `shift` draws.
+
+    What a frozen encoder sees is the same each time, and is not shifted.
+    """
     feature = some.feature if noise is None else some.feature + noise
     if eyes is None:
         return Seen(feature)
-    pictures = some.pictures if shift is None else eyes.shifted(some.pictures, shift)
-    maps = eyes.maps(pictures)
+    if eyes.config.is_frozen:
+        maps = list(some.maps)
+    else:
+        maps = eyes.maps(some.pictures if shift is None else eyes.shifted(some.pictures, shift))
     return Seen(torch.cat([feature, eyes.pooled(maps)], dim=1), tuple(maps))
 
 
@@ -64,6 +74,7 @@ def chunks_of(
 ) -> Chunks:
     """Return the chosen steps of each episode; actions that would lie after its end are masked."""
     rows: list[tuple[NDArray[np.float32], ...]] = []
+    maps: list[list[Tensor]] = []
     pictures: dict[str, list[Tensor]] = {key: [] for key in (eyes.keys if eyes is not None else ())}
     for episode, chosen in parts:
         length = episode.length
@@ -73,9 +84,27 @@ def chunks_of(
         action = scaler.scale(episode.action)[np.minimum(index, length - 1)]
         feature = standardiser(features(episode.observation))
         rows.append((feature[chosen], action[chosen], inside.astype(np.float32)[chosen]))
-        if eyes is not None:
+        if eyes is not None and eyes.config.is_frozen:
+            maps.append([found[torch.from_numpy(chosen)] for found in frozen_maps(eyes, episode)])
+        elif eyes is not None:
             for key, looked in eyes.lens({key: episode.images(key)[chosen] for key in eyes.keys}).items():
                 pictures[key].append(looked)
     feature, target, mask = (np.concatenate(part).astype(np.float32) for part in zip(*rows, strict=True))
-    whole = {key: torch.cat(found) for key, found in pictures.items()}
-    return Chunks(torch.from_numpy(feature), torch.from_numpy(target), torch.from_numpy(mask), whole)
+    whole = {key: torch.cat(found) for key, found in pictures.items() if found}
+    joined = tuple(torch.cat(found) for found in zip(*maps, strict=True))
+    return Chunks(torch.from_numpy(feature), torch.from_numpy(target), torch.from_numpy(mask), whole, joined)
+
+
+def frozen_maps(eyes: Eyes, episode: Episode) -> list[Tensor]:
+    """Return the maps (T, C, h, w) of each camera: from beside the store, where these encoders looked before."""
+    cache = SeenCache(eyes.digest(whole=False))
+    found = cache.get(episode)
+    if found is None:
+        pictures = eyes.lens({key: episode.images(key) for key in eyes.keys})
+        parts: list[list[Tensor]] = []
+        with torch.no_grad():
+            for start in range(0, episode.length, AT_ONCE):
+                parts.append(eyes.maps({key: picture[start : start + AT_ONCE] for key, picture in pictures.items()}))
+        found = {f"map{index}": torch.cat(maps).contiguous() for index, maps in enumerate(zip(*parts, strict=True))}
+        cache.put(episode, found)
+    return [found[f"map{index}"] for index in range(len(eyes.keys))]

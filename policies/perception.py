@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.features import FeatureConfig, Features
+from policies.vision.cache import SeenCache
 from policies.vision.eyes import Eyes
 from robot.specs import RobotSpec
 from robot.store import Episode
@@ -40,7 +41,8 @@ class Perception:
     Args:
         spec: of the robot.
         config: scales of the features.
-        eyes: None for a policy that acts by the state alone.
+        eyes: None for a policy that acts by the state alone. They must not learn any more: what they make of an
+            episode is kept beside its store.
         gives_maps: whether somebody asks for the cameras' maps.
     """
 
@@ -56,6 +58,7 @@ class Perception:
         self.gives_maps = gives_maps and eyes is not None
         self.size = self.features.size + (eyes.size if eyes is not None else 0)
         self.raw = self.features.raw
+        self._cache: SeenCache | None = None
 
     def one(self, observation: Observation) -> Percept:
         """Return what is seen of a single observation: (D,)."""
@@ -70,8 +73,20 @@ class Perception:
         feature = self.features(with_final(episode))
         if self.eyes is None:
             return Percept(feature)
-        seen, maps = self._looked({key: pictures_of(episode, key) for key in self.eyes.keys}, self.eyes)
+        seen, maps = self._kept(episode, self.eyes)
         return Percept(np.concatenate([feature, seen], axis=1), maps)
+
+    def _kept(self, episode: Episode, eyes: Eyes) -> tuple[Float, tuple[Tensor, ...]]:
+        """Return what eyes make of an episode's pictures: from beside the store, where they looked at them before."""
+        if self._cache is None:
+            self._cache = SeenCache(f"{eyes.digest()}-maps" if self.gives_maps else eyes.digest())
+        found = self._cache.get(episode)
+        if found is None:
+            seen, maps = self._looked({key: pictures_of(episode, key) for key in eyes.keys}, eyes)
+            found = {"seen": torch.from_numpy(seen)} | {f"map{index}": each for index, each in enumerate(maps)}
+            self._cache.put(episode, found)
+        maps = tuple(found[f"map{index}"] for index in range(len(found) - 1))
+        return found["seen"].numpy(), maps
 
     def _looked(self, images: Mapping[str, NDArray[np.generic]], eyes: Eyes) -> tuple[Float, tuple[Tensor, ...]]:
         pictures = eyes.lens(images)
@@ -84,7 +99,7 @@ class Perception:
                 found.append(eyes.pooled(some).numpy())
                 if self.gives_maps:
                     maps.append(some)
-        whole = tuple(torch.cat(parts) for parts in zip(*maps, strict=True))
+        whole = tuple(torch.cat(parts).contiguous() for parts in zip(*maps, strict=True))
         return np.concatenate(found), whole
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,11 @@ class Episode:
     attributes: dict[str, str | int | float]
     _tables: Tables = field(repr=False)
     _start: int = field(repr=False)
+
+    @property
+    def store(self) -> Path:
+        """The folder of the store that it was read from."""
+        return self._tables.path
 
     @property
     def first_row(self) -> int:

@@ -7,14 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import make_episode
+from seeing import SIDE, config, seeing_spec, seen_episode
 
 from policies.base import BasePolicy
 from policies.base_config import BaseConfig
 from policies.bc import BCConfig, train_base
+from policies.chunks.act import ActConfig
 from policies.perception import Perception, pictures_of
 from policies.tensorfile import write_tensors
-from policies.vision.config import VisionConfig
 from policies.vision.encoders import SmallVit, encoder_for
 from policies.vision.eyes import Eyes
 from policies.vision.lens import look_at
@@ -22,49 +22,10 @@ from policies.vision.pooling import SpatialEmbeddings, SpatialSoftmax
 from policies.vision.resnet import ResNet
 from policies.vision.shift import random_shift
 from robot.errors import ConfigError, SpecError
-from robot.specs import ArraySpec, RobotSpec
-from robot.store import Episode
-
-SIDE = 40
-
-
-def seeing_spec(side: int = SIDE) -> RobotSpec:
-    """The toy robot with two cameras."""
-    keys = {"state": ArraySpec((2,), "float32", "m")}
-    keys |= {f"images/{name}": ArraySpec((side, side, 3), "uint8", "RGB") for name in ("front", "wrist")}
-    return RobotSpec("toy/seeing", keys, ("x", "y"), (0.1, 0.1), 0.1)
-
-
-def config(**more) -> VisionConfig:
-    return VisionConfig(**({"cameras": ("front", "wrist"), "size": 32, "width": 8, "features": 6} | more))
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-class SeenEpisode(Episode):
-    """An episode whose pictures are in memory."""
-
-    def images(self, key: str) -> np.ndarray:
-        return self.attributes[key][:-1]
-
-    def final_image(self, key: str) -> np.ndarray:
-        return self.attributes[key][-1]
-
-
-def seen_episode(length: int = 6, *, seed: int = 0, places: np.ndarray | None = None, **more) -> Episode:
-    """An episode in which a white square stands at `places` (T + 1, 2) within [0, 1] in both cameras' pictures."""
-    rng = np.random.default_rng(seed)
-    places = rng.uniform(0.1, 0.9, (length + 1, 2)) if places is None else places
-    pictures = np.full((length + 1, SIDE, SIDE, 3), 40, np.uint8)
-    for picture, (y, x) in zip(pictures, places, strict=True):
-        row, column = int(y * (SIDE - 8)), int(x * (SIDE - 8))
-        picture[row : row + 8, column : column + 8] = 255
-    plain = make_episode(length, seed=seed, **more)
-    values = {field.name: getattr(plain, field.name) for field in dataclasses.fields(plain)}
-    values["attributes"] = {"seed": seed, "images/front": pictures, "images/wrist": pictures[:, ::-1].copy()}
-    return SeenEpisode(**values)
 
 
 def test_a_shift_is_the_same_picture_moved_with_its_edge_repeated() -> None:
@@ -258,8 +219,6 @@ def test_a_policy_that_sees_learns_to_go_to_what_only_the_pictures_tell(kind: st
         places = rng.uniform(0.0, 1.0, (21, 2))
         action = (places[:-1] - 0.5).astype(np.float32)
         demos.append(seen_episode(20, seed=seed, places=places, action=action))
-    from policies.chunks.act import ActConfig
-
     base = BaseConfig(
         kind=kind,
         hidden=(32,),
