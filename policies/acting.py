@@ -17,6 +17,7 @@ from policies.learner import Learner
 from policies.networks import Views
 from policies.proof import player
 from policies.schedule import START, Directions
+from policies.sight import learning_sight
 from policies.states import States
 from policies.training_config import TrainingConfig
 from policies.weights import WeightsDirectory
@@ -46,7 +47,7 @@ def published(learner: Learner, standardiser: Standardiser) -> dict[str, Tensor]
     tensors = {f"{part}.{name}": view for part, named in views.items() for name, view in named.items()}
     tensors["standardiser.mean"] = torch.from_numpy(standardiser.mean)
     tensors["standardiser.scale"] = torch.from_numpy(standardiser.scale)
-    return tensors
+    return tensors | {f"eyes.{name}": tensor for name, tensor in learner.eyes().items()}
 
 
 def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
@@ -87,18 +88,24 @@ class LearntPolicy:
         self.deterministic = deterministic
         self.version = NO_VERSION
         self.directions = Directions()
-        self.states = States(spec, base, uses_base=self.config.needs_base)
-        self.actor = Actor(self.config, self.states.size, spec.action_size, gripper_axis=spec.gripper_axis)
+        self.sight = learning_sight(spec, base, config)
+        self.states = States(spec, base, uses_base=self.config.needs_base, sight=self.sight)
+        size = self.states.size + (0 if self.sight is None else self.sight.size)
+        self.actor = Actor(self.config, size, spec.action_size, gripper_axis=spec.gripper_axis)
         self.critics = Critics(config.learner, self.actor, config.value_range)
         self._judges: Views = {}
         self._views = self.actor.network.views(self.actor.initial(torch.Generator().manual_seed(0)))
         self._gripper: Views = {}
+        self._eyes: Views = {}
+        if self.sight is not None:  # until there are weights a residual is zero, whatever is seen
+            self._eyes = self.sight.whole(*self.sight.initial(torch.Generator().manual_seed(0)))
         self._standardiser = Standardiser.nothing(self.states.size)
         self._bound: Float = self.actor.bound.numpy()
         self._absent = np.full(spec.action_size, np.nan, np.float32)
         self._rng = np.random.default_rng(0)
         self._step = 0
         self._is_trial = self._is_bases = False
+        self._seen = torch.zeros(1, 0)
 
     def reset(self, seed: int) -> None:
         if self.base is not None:
@@ -117,7 +124,11 @@ class LearntPolicy:
     def act(self, observation: Observation) -> Decision:
         seen = self.states.perception.one(observation)
         feature = seen.vector
-        plan = self.base.act_on(seen) if self.base is not None else None
+        self._seen = self._look(observation)
+        plan = None
+        if self.base is not None:
+            is_alike = self.base.perception is self.states.perception
+            plan = self.base.act_on(seen) if is_alike else self.base.act(observation)
         base = plan.base_action if plan is not None else np.zeros(self.spec.action_size, np.float32)
         phase = plan.chunk_phase if plan is not None else 0
         chosen = self._choose(feature, base, phase)
@@ -138,6 +149,7 @@ class LearntPolicy:
         self._views = part(tensors, "actor")
         self._gripper = part(tensors, "gripper")
         self._judges = part(tensors, "critic")
+        self._eyes = part(tensors, "eyes")
         found = part(tensors, "standardiser")
         self._standardiser = Standardiser(found["mean"].numpy(), found["scale"].numpy())
         self.directions = Directions.from_header(header)
@@ -151,6 +163,9 @@ class LearntPolicy:
         if self.actor.has_gripper:
             networks["gripper"] = self.critics.gripper
         shapes = {f"{name}.{key}": shape for name, network in networks.items() for key, shape in network.shapes.items()}
+        if self.sight is not None:
+            seen = self.sight.shapes | self.sight.fixed_shapes
+            shapes |= {f"eyes.{name}": shape for name, shape in seen.items()}
         return shapes | dict.fromkeys(("standardiser.mean", "standardiser.scale"), (self.states.size,))
 
     def _choose(self, feature: Float, base: Float, phase: int) -> Proposal:
@@ -172,7 +187,7 @@ class LearntPolicy:
     def _learnt(self, feature: Float, base: Float, phase: int) -> Proposal:
         state = self._standardiser(self.states.of(feature[None], base[None], np.array([phase])))
         with torch.no_grad():
-            at = torch.from_numpy(state)
+            at = torch.cat([torch.from_numpy(state), self._seen], dim=1)
             if self._is_refused(at, base):
                 return self._corrected(base, np.zeros_like(base))
             u = self._explored(at)
@@ -181,6 +196,13 @@ class LearntPolicy:
                 return self._corrected(base, u)
             action = self.actor.compose(torch.from_numpy(base[None]), torch.from_numpy(u[None]), grip)[0].numpy()
         return Proposal(action, action - base if self.actor.is_residual else self._absent)
+
+    def _look(self, observation: Observation) -> Tensor:
+        """Return what the learnt eyes see, (1, Z); without such eyes there is no number."""
+        if self.sight is None:
+            return torch.zeros(1, 0)
+        with torch.no_grad():
+            return self.sight.forward(self._eyes, self.sight.lens({k: observation[k][None] for k in self.sight.keys}))
 
     def _is_refused(self, at: Tensor, base: Float) -> bool:
         if self.config.gate == "none" or self._is_trial or self.version == NO_VERSION:

@@ -12,21 +12,20 @@ from policies.actor import Actor
 from policies.calql import cal_ql
 from policies.critics import Critics
 from policies.gripper import gripper_loss
+from policies.imitation import distance, shown
 from policies.learner_config import LearnerConfig
 from policies.networks import Views
-from policies.optimiser import Adam, polyak
+from policies.optimiser import polyak
+from policies.parameters import EYES, Network, Parameters
 from policies.sampler import Batch
-from robot.errors import NudgeError
+from policies.sight import Sight
+from policies.vision.eyes import Eyes
 
 Report = dict[str, Tensor]
 """Means over a mini-batch, on the device: reading them is the caller's."""
 
 CriticLoss = Callable[[Views, Batch, Tensor, Tensor], tuple[Tensor, Tensor, Report]]
 ActorLoss = Callable[[Views, Batch, Tensor], tuple[Tensor, Tensor, Report]]
-
-
-class DivergedError(NudgeError):
-    """A parameter became NaN or infinite."""
 
 
 class Learner:
@@ -46,6 +45,8 @@ class Learner:
         value_range: lowest and highest possible return; targets are clipped to it.
         seed: of the initial weights, the subsets and the noise.
         device: "cpu" or a CUDA device.
+        sight: eyes that learn with the critics, and by their loss alone (DrQ-v2); None for a learner without.
+        eyes: whose weights they begin with; None for fresh ones.
     """
 
     def __init__(
@@ -55,31 +56,26 @@ class Learner:
         value_range: tuple[float, float],
         seed: int,
         device: str = "cpu",
+        sight: Sight | None = None,
+        eyes: Eyes | None = None,
     ) -> None:
         self.config, self.actor, self.device = config, actor, torch.device(device)
         begin = torch.Generator().manual_seed(seed)  # weights are the same on every device
         self.critics = Critics(config, actor, value_range)
         self.values, self.critic, self.gripper = self.critics.values, self.critics.network, self.critics.gripper
-        self.flat: dict[str, Tensor] = {"critic": self.critic.initial(begin), "actor": actor.initial(begin)}
+        flat = {"critic": self.critic.initial(begin), "actor": actor.initial(begin)}
         if actor.has_gripper:
-            self.flat["gripper"] = self.gripper.initial(begin)
-        self.flat = {name: flat.to(self.device) for name, flat in self.flat.items()}
-        self.target_flat = {name: flat.clone() for name, flat in self.flat.items()}
-        rates = {"actor": config.actor_rate}
-        self._networks = {"critic": self.critic, "actor": actor.network, "gripper": self.gripper}
-        self.optimisers = {
-            name: Adam(
-                flat,
-                rates.get(name, config.critic_rate),
-                config.weight_decay,
-                config.clip_norm,
-                self._networks[name].sizes,
-            )
-            for name, flat in self.flat.items()
-        }
+            flat["gripper"] = self.gripper.initial(begin)
+        networks: dict[str, Network] = {"critic": self.critic, "actor": actor.network, "gripper": self.gripper}
+        self.sight, fixed = None if sight is None else sight.to(self.device), torch.zeros(0)
+        if sight is not None:
+            networks[EYES] = sight
+            flat[EYES], fixed = (tensor.to(self.device) for tensor in sight.initial(begin, eyes))
+        flat = {name: parameters.to(self.device) for name, parameters in flat.items()}
         temperature = torch.tensor([math.log(max(config.initial_temperature, 1e-8))], device=self.device)
-        self.flat["temperature"] = temperature
-        self.optimisers["temperature"] = Adam(temperature, config.temperature_rate)
+        self.parameters = Parameters(config, networks, flat, temperature, fixed)
+        self.flat, self.target_flat = self.parameters.flat, self.parameters.target
+        self.optimisers = self.parameters.optimisers
         actor.to(self.device)
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self._compile()
@@ -103,7 +99,9 @@ class Learner:
         With `is_told` False what is reported of it is left out; of small networks it is a tenth of the work.
         """
         self._is_told = is_told
-        report = self.critic_step(batch)
+        batch, eyes = self.look(batch)
+        report = self._critics_step(batch, eyes)
+        batch = batch._replace(state=batch.state.detach())
         if self.actor.has_gripper:
             report |= self.gripper_step(batch)
         self.updates += 1
@@ -111,15 +109,28 @@ class Learner:
             report |= self.actor_step(batch)
         return report
 
+    def look(self, batch: Batch) -> tuple[Batch, Views]:
+        """Return the batch as learning eyes see it, and their parameters to differentiate by; see `Sight.look`."""
+        if self.sight is None:
+            return batch, {}
+        return self.sight.look(batch, self.flat[EYES], self.parameters.fixed, self.generator)
+
+    def seen(self, batch: Batch) -> Batch:
+        """Return the batch with what the eyes see in its states, as it is; see `Sight.seen`."""
+        return batch if self.sight is None else self.sight.seen(batch, self.flat[EYES], self.parameters.fixed)
+
     def critic_step(self, batch: Batch, *, is_offline: bool = False) -> Report:
-        """Move the critics towards the n-step target, then their target towards them."""
+        """Move the critics, and eyes that learn, towards the n-step target, then the critics' target towards them."""
+        return self._critics_step(*self.look(batch), is_offline=is_offline)
+
+    def _critics_step(self, batch: Batch, eyes: Views, *, is_offline: bool = False) -> Report:
         noise, members = self._noise(len(batch.next_state)), self.draw_members()
         views = self.critic.leaves(self.flat["critic"])
         loss, error, report = self._critic_loss(views, batch, noise, members)
         if is_offline and self.config.conservative > 0.0:
             actor = self.actor.network.constants(self.flat["actor"])
             loss = loss + self.config.conservative * cal_ql(self.critics, views, actor, batch, self.generator)
-        self._descend("critic", loss, views)
+        self._descend(loss, critic=views, **({EYES: eyes} if eyes else {}))
         polyak(self.target_flat["critic"], self.flat["critic"], self.config.tau)
         self.sample_errors = error
         return report
@@ -177,8 +188,11 @@ class Learner:
         value, index = self.values.value(out).min(dim=0)
         return value, out.gather(0, index[None, :, None].expand(1, -1, out.shape[2]))[0]
 
-    def _descend(self, name: str, loss: Tensor, views: Views) -> None:
-        self.optimisers[name].step(*torch.autograd.grad(loss, list(views.values())))
+    def _descend(self, loss: Tensor, **parts: Views) -> None:
+        leaves = [tensor for views in parts.values() for tensor in views.values()]
+        gradients = iter(torch.autograd.grad(loss, leaves))
+        for name, views in parts.items():
+            self.optimisers[name].step(*(next(gradients) for _ in views))
 
     def draw_members(self) -> Tensor:
         """Return `config.subset` different members, each equally likely (WSRL's draw repeats members)."""
@@ -186,9 +200,10 @@ class Learner:
 
     def actor_step(self, batch: Batch) -> Report:
         """Move the actor up the critics, and towards a person's actions that they rate higher; then the temperature."""
+        batch = self.seen(batch)
         views = self.actor.network.leaves(self.flat["actor"])
         loss, log_p, report = self._actor_loss(views, batch, self._noise(len(batch.state)))
-        self._descend("actor", loss, views)
+        self._descend(loss, actor=views)
         polyak(self.target_flat["actor"], self.flat["actor"], self.config.tau)
         if self.actor.is_gaussian:
             report |= self._temperature_step(log_p)
@@ -236,34 +251,28 @@ class Learner:
         u is drawn to a person's action, clipped into its bound; with a filter only where the critics rate that action
         at least as high as the actor's own (Nair et al. 2018, equation 4).
         """
-        shown, is_chosen = self._shown(batch), batch.is_human
+        is_chosen = batch.is_human
         if self.config.filters_imitation:
             with torch.no_grad():
-                a = self.actor.compose(batch.base, shown, self._zero_grip(batch))
+                a = self.actor.compose(batch.base, shown(self.actor, batch), self._zero_grip(batch))
                 is_chosen = is_chosen & (self.value(views, batch, a, self.config.actor_value) >= q)
-        chosen = is_chosen.float()
-        error = (((u - shown) / self.actor.bound) ** 2).mean(dim=1)
-        count = batch.is_human.sum().clamp(min=1)
-        return (error * chosen).sum() / count, chosen.sum() / count
-
-    def _shown(self, batch: Batch) -> Tensor:
-        """Return the u (B, U) nearest to what the executed actions needed, within its bound."""
-        shown = self.actor.arm(batch.action - batch.base if self.actor.is_residual else batch.action)
-        return shown.clamp(-self.actor.bound, self.actor.bound)
+        return distance(self.actor, batch, u, is_chosen)
 
     def gripper_step(self, batch: Batch) -> Report:
         """Move the gripper's values, then their target towards them."""
+        batch = self.seen(batch)
         views = self.gripper.leaves(self.flat["gripper"])
         loss = gripper_loss(self.critics, views, self.gripper.views(self.target_flat["gripper"]), batch)
-        self._descend("gripper", loss, views)
+        self._descend(loss, gripper=views)
         polyak(self.target_flat["gripper"], self.flat["gripper"], self.config.tau)
         return {"gripper_loss": loss.detach()}
 
     def clone_step(self, batch: Batch) -> Report:
         """Move the actor's mode towards the executed actions (behaviour cloning), as WSRL and PORL begin."""
+        batch = self.seen(batch)
         views = self.actor.network.leaves(self.flat["actor"])
-        loss = ((self.actor.mode(views, batch.state) - self._shown(batch)) ** 2).mean()
-        self._descend("actor", loss, views)
+        loss = ((self.actor.mode(views, batch.state) - shown(self.actor, batch)) ** 2).mean()
+        self._descend(loss, actor=views)
         self.target_flat["actor"].copy_(self.flat["actor"])
         return {"clone_loss": loss.detach()}
 
@@ -276,23 +285,15 @@ class Learner:
 
     def state(self) -> dict[str, Tensor]:
         """Return every parameter, target and optimiser's tensor by name; they share memory with the learner."""
-        targets = {f"target.{name}": flat for name, flat in self.target_flat.items()}
-        adams = {f"{name}.{key}": t for name, adam in self.optimisers.items() for key, t in adam.state().items()}
-        return self.flat | targets | adams
+        return self.parameters.state()
+
+    def eyes(self) -> Views:
+        """Return the named tensors of the eyes that learn; none without."""
+        return {} if self.sight is None else self.sight.whole(self.flat[EYES], self.parameters.fixed)
 
     def check(self) -> None:
         """Raise DivergedError unless every parameter, target and moment of the optimisers is finite."""
-        for owner, flat in self.state().items():
-            if bool(torch.isfinite(flat).all()):
-                continue
-            network = self._networks.get(owner.removeprefix("target.").split(".")[0])
-            views = {"value": flat} if network is None else network.views(flat)
-            bad = [name for name, view in views.items() if not bool(torch.isfinite(view).all())]
-            raise DivergedError(
-                f"{owner}.{bad[0]} is not finite after update {self.updates} (also: {bad[1:]}); the last good "
-                "checkpoint is kept. Take episodes with huge numbers out of the store (nudge store drop), or begin a "
-                "run with smaller steps (training.learner.critic_rate, actor_rate)."
-            )
+        self.parameters.check(self.updates)
 
     def _zero_grip(self, batch: Batch) -> Tensor | None:
         return torch.zeros_like(batch.ret[: len(batch.state)]) if self.actor.has_gripper else None

@@ -22,6 +22,7 @@ class LearnerConfig(Settings):
     critic: str = setting("mse", "what a critic gives: a number, or a distribution", choices=KINDS)
     atoms: int = setting(51, "atoms or bins of a distribution", low=8, high=1001)
     critic_rate: float = setting(3e-4, "Adam's step size of the critics", low=0.0, high=1.0)
+    eyes_rate: float = setting(3e-4, "Adam's step size of eyes that learn with the critics", low=0.0, high=1.0)
     actor_rate: float = setting(1e-4, "Adam's step size of the actor", low=0.0, high=1.0)
     actor_every: int = setting(2, "critic updates per actor update (TD3)", low=1, high=1000)
     actor_value: str = setting(

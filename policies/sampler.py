@@ -13,6 +13,7 @@ from torch import Tensor
 
 from policies.features import Standardiser
 from policies.states import States
+from policies.vision.eyes import Pictures
 from robot.errors import StoreError
 from robot.settings import Settings, setting
 from robot.store import Episode
@@ -39,6 +40,7 @@ class Batch(NamedTuple):
         weight: importance of the sample in the critics' loss.
         to_go: discounted rewards from the first step to the episode's end, as they came (a lower bound where an
             episode was truncated and rewards are not negative).
+        pictures, next_pictures: by key uint8 (B, side, side, 3), where the learner has eyes of its own.
     """
 
     state: Tensor
@@ -51,6 +53,24 @@ class Batch(NamedTuple):
     is_human: Tensor
     weight: Tensor
     to_go: Tensor
+    pictures: Pictures | None = None
+    next_pictures: Pictures | None = None
+
+    def on(self, device: torch.device) -> Batch:
+        """Return the batch on a device; from the processor's memory without waiting for it."""
+        if device.type == "cpu":
+            return self
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.pin_memory().to(device, non_blocking=True)
+
+        whole: dict[str, Any] = {}
+        for name, value in self._asdict().items():
+            if isinstance(value, Tensor):
+                whole[name] = moved(value)
+            elif value is not None:
+                whole[name] = {key: moved(pictures) for key, pictures in value.items()}
+        return self._replace(**whole)
 
 
 class EpisodeBuffer:
@@ -84,6 +104,12 @@ class EpisodeBuffer:
             self._grow("human", rows[columns["is_human"][:length].astype(bool)])
             if episode.is_success:
                 self._grow("success", rows)
+
+    def fresh(self) -> EpisodeBuffer:
+        """Return an empty buffer that sees, labels and standardises alike."""
+        other = EpisodeBuffer(self.states, self._label, self._gamma)
+        other.standardiser = self.standardiser
+        return other
 
     def look(self, episode: Episode) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.float32]]:
         """Return the columns (T + 1, ...) and the rewards (T,) of an episode's T transitions.
@@ -128,19 +154,28 @@ class EpisodeBuffer:
         """Return the n-step windows that begin at rows `index` (B,), see `EpisodeRows.windows`."""
         windows = self._rows.windows(index, n, self._gamma)
         state, base = self.column("state"), self.column("base")
-        columns = (
-            self.standardiser(state[index]),
-            base[index],
-            self.column("action")[index],
-            windows.ret,
-            windows.discount,
-            self.standardiser(state[windows.after]),
-            base[windows.after],
-            self.column("is_human")[index],
-            np.ones(len(index), np.float32) if weight is None else weight,
-            self.column("to_go")[index],
+        columns = {
+            "state": self.standardiser(state[index]),
+            "base": base[index],
+            "action": self.column("action")[index],
+            "ret": windows.ret,
+            "discount": windows.discount,
+            "next_state": self.standardiser(state[windows.after]),
+            "next_base": base[windows.after],
+            "is_human": self.column("is_human")[index],
+            "weight": np.ones(len(index), np.float32) if weight is None else weight,
+            "to_go": self.column("to_go")[index],
+        }
+        tensors: dict[str, Any] = {n: torch.from_numpy(np.ascontiguousarray(values)) for n, values in columns.items()}
+        whole = Batch(**tensors)
+        keys = self.states.picture_keys
+        if not keys:
+            return whole
+        rows = {key: self.column(key) for key in keys}
+        now, then = (
+            {key: torch.from_numpy(pictures[at]) for key, pictures in rows.items()} for at in (index, windows.after)
         )
-        return Batch(*(torch.from_numpy(np.ascontiguousarray(column)) for column in columns))
+        return whole._replace(pictures=now, next_pictures=then)
 
 
 def returns_to_go(reward: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
@@ -229,7 +264,7 @@ class QuotaSampler:
         if not len(pool):
             raise StoreError("Learning from demonstrations needs some: record them with nudge record.")
         rows = pool[self.pools.draws.integers(len(pool), self.config.batch)]
-        return self._on_device(self.buffer.windows(rows, self.config.n_step))
+        return self.buffer.windows(rows, self.config.n_step).on(self.device)
 
     def prioritise(self, errors: Tensor) -> None:
         """Set the priorities of the last mini-batch from its errors (B,), where anything is prioritised."""
@@ -244,12 +279,7 @@ class QuotaSampler:
         self._last = places
         rows = np.concatenate([self.buffer.pool(name)[chosen.place] for name, chosen in places.items()])
         weight = np.concatenate([chosen.weight for chosen in places.values()])
-        return self._on_device(self.buffer.windows(rows, self.config.n_step, weight))
-
-    def _on_device(self, batch: Batch) -> Batch:
-        if self.device.type == "cpu":
-            return batch
-        return Batch(*(column.pin_memory().to(self.device, non_blocking=True) for column in batch))
+        return self.buffer.windows(rows, self.config.n_step, weight).on(self.device)
 
     def _filled(self) -> dict[str, int]:
         """Return the sizes of the pools; without online data, what is drawn is demonstrations alone."""

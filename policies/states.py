@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import BasePolicy
 from policies.features import Batch as Float
-from policies.perception import Percept, Perception
+from policies.perception import Percept, Perception, pictures_of
 from robot.errors import ConfigError, StoreError
 from robot.specs import RobotSpec
 from robot.store import Episode
 from robot.types import Source
+
+if TYPE_CHECKING:  # it knows of batches, which know of states
+    from policies.sight import Sight
 
 
 class States:
@@ -22,19 +27,28 @@ class States:
         base: frozen base policy, or None.
         uses_base: whether the base's action and phase are part of the state. For a learner that never refers to the
             base they are not, even where there is one.
+        sight: eyes of the learner's own: what they make of pictures is no part of the state here, since it changes; the
+            pictures are columns. None: the state has what the base's eyes see, if it has any.
 
     Raises:
         ConfigError: `uses_base` without a base.
     """
 
-    def __init__(self, spec: RobotSpec, base: BasePolicy | None, *, uses_base: bool) -> None:
+    def __init__(
+        self, spec: RobotSpec, base: BasePolicy | None, *, uses_base: bool, sight: Sight | None = None
+    ) -> None:
         if uses_base and base is None:
             raise ConfigError(
                 "A residual, and a gate, need a base policy: make one with nudge pretrain, or choose a preset without, "
                 "such as --preset rlpd."
             )
         self.spec, self.base, self.uses_base = spec, base, uses_base
-        self.perception = base.perception if base is not None else Perception(spec)
+        self.sight = sight
+        self.picture_keys = () if sight is None else sight.keys
+        if base is not None and sight is None:
+            self.perception = base.perception
+        else:
+            self.perception = Perception(spec, None if base is None else base.config.features)
         extra = spec.action_size + base.phases if base is not None and uses_base else 0
         self.size = self.perception.size + extra
 
@@ -52,6 +66,7 @@ class States:
             base: (T + 1, A) what the frozen base would do; zero without one.
             action: (T + 1, A) what was executed; zero in the last row.
             is_human: (T + 1,) whether a person commanded the step.
+            images/<camera>: (T + 1, side, side, 3) what the learner's own eyes look at.
 
         Base actions that the log lacks (demonstrations) come from the frozen base.
 
@@ -70,13 +85,18 @@ class States:
         }
         for name in ("state", "base", "action"):
             _require_finite(episode, name, columns[name])
+        if self.sight is not None:
+            pictures = self.sight.lens({key: pictures_of(episode, key) for key in self.picture_keys})
+            columns |= {key: picture.numpy() for key, picture in pictures.items()}
         return columns
 
     def _base(self, episode: Episode, seen: Percept) -> tuple[Float, NDArray[np.int64]]:
         length = episode.transitions
         if self.base is None:
             return np.zeros((length + 1, self.spec.action_size), np.float32), np.zeros(length + 1, np.int64)
-        relabelled, relabelled_phase = self.base.relabel(episode, seen)
+        relabelled, relabelled_phase = self.base.relabel(
+            episode, seen if self.perception is self.base.perception else None
+        )
         stored = np.concatenate([episode.base_action, episode.final_base_action[None]])[: length + 1]
         absent = np.isnan(stored).any(axis=1)
         base_action = np.where(absent[:, None], relabelled, stored).astype(np.float32)

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.acting import published
 from policies.actor import Actor
 from policies.base import BasePolicy
-from policies.health import Alarms, dormant_share, ranked
+from policies.health import Alarms
 from policies.learner import Learner, Report
+from policies.measures import Measures
 from policies.proof import Proof
 from policies.ratio import UpdateRatio
 from policies.rewards import label
-from policies.sampler import DEMO, ONLINE, Batch, EpisodeBuffer, QuotaSampler
+from policies.sampler import DEMO, ONLINE, EpisodeBuffer, QuotaSampler
 from policies.schedule import OPEN, START, WARM_UP, Directions, Guide
+from policies.sight import learning_sight
 from policies.states import States
 from policies.training_config import TrainingConfig, require_device
 from robot.errors import NudgeError
@@ -76,15 +75,18 @@ class Training:
     ) -> None:
         self.spec, self.base, self.config = spec, base, config
         require_device(config.device)
-        states = States(spec, base, uses_base=config.actor.needs_base)
-        self._label = partial(label, config=config.rewards)
-        self.buffer = EpisodeBuffer(states, self._label, config.sampler.gamma)
+        sight = learning_sight(spec, base, config)
+        states = States(spec, base, uses_base=config.actor.needs_base, sight=sight)
+        self.buffer = EpisodeBuffer(states, partial(label, config=config.rewards), config.sampler.gamma)
         for episode in demonstrations:
             self.buffer.add(episode, DEMO)
         self.sampler = QuotaSampler(self.buffer, config.sampler, config.seed, config.device)
         dtype = getattr(torch, config.learner.precision)
-        actor = Actor(config.actor, states.size, spec.action_size, dtype, spec.gripper_axis)
-        self.learner = Learner(config.learner, actor, config.value_range, config.seed, config.device)
+        size = states.size + (0 if sight is None else sight.size)
+        actor = Actor(config.actor, size, spec.action_size, dtype, spec.gripper_axis)
+        eyes = base.eyes if base is not None and config.eyes == "tuned" else None
+        self.learner = Learner(config.learner, actor, config.value_range, config.seed, config.device, sight, eyes)
+        self._measures = Measures(self.learner, self.buffer, config.value_range)
         self.ratio = UpdateRatio(config.updates, config.per_steps)
         self.guide = Guide(config.schedule)
         self.alarms = Alarms(config.alarms)
@@ -228,61 +230,12 @@ class Training:
             self.buffer.add(episode, ONLINE)
 
     def ranked_held(self) -> float:
-        """Return how well the critics rank the held-out episodes (`health.ranked`); 0 where that says nothing."""
-        aside = self._aside(self._held)
-        if not len(aside.pool(ONLINE)):
-            return 0.0
-        share = ranked(*self._values(aside))
-        return 0.0 if math.isnan(share) else share
+        """Return how well the critics rank the held-out episodes; 0 where that says nothing."""
+        return self._measures.ranked(self._held)
 
     def measure(self) -> dict[str, float]:
         """Return what `Alarms` judges, on the last online episodes; nothing before the updates begin."""
-        if not self.has_begun:
-            return {}
-        aside = self._aside(self._recent)
-        rows = aside.pool(ONLINE)
-        if not len(rows):
-            return {}
-        batch = aside.windows(rows, 1)
-        learner, actor = self.learner, self.learner.actor
-        batch = Batch(*(column.to(learner.device) for column in batch))
-        found: dict[str, Tensor] = {}
-        with torch.no_grad():
-            views = actor.network.views(learner.target_flat["actor"])
-            found["dormant"] = dormant_share(actor.network, views, batch.state)
-            u = actor.mode(views, batch.state)
-            grip = torch.zeros_like(batch.ret) if actor.has_gripper else None
-            found["residual"] = (u / actor.bound).abs().mean()
-            found["saturated"] = (actor.wanted(batch.base, u, grip).abs() > 1.0).float().mean()
-            if actor.config.gate != "none":
-                critics = learner.critic.views(learner.target_flat["critic"])
-                a = actor.compose(batch.base, u, grip)
-                found["gate_open"] = learner.critics.gate(critics, batch.state, batch.base, a).float().mean()
-        low, high = self.config.value_range
-        ended = [episode for episode in self._recent if episode.is_terminated]
-        if ended and math.isfinite(high - low) and not learner.critics.is_soft:
-            value, to_go = self._values(self._aside(ended))
-            found["error"] = torch.tensor(abs(float((value - to_go).mean())) / (high - low))
-        measures = {name: float(value) for name, value in found.items()}
-        return measures if actor.is_residual else {k: v for k, v in measures.items() if k != "residual"}
-
-    def _aside(self, episodes: Iterable[Episode]) -> EpisodeBuffer:
-        """Return a buffer of a few episodes, to look at them and not to learn from."""
-        aside = EpisodeBuffer(self.buffer.states, self._label, self.config.sampler.gamma)
-        for episode in episodes:
-            aside.add(episode, ONLINE)
-        aside.standardiser = self.buffer.standardiser
-        return aside
-
-    def _values(self, aside: EpisodeBuffer) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the critics' mean values (N,) of all steps, by the target networks, and their returns to go (N,)."""
-        batch = aside.windows(aside.pool(ONLINE), 1)
-        learner = self.learner
-        on_device = Batch(*(column.to(learner.device) for column in batch))
-        with torch.no_grad():
-            views = learner.critic.views(learner.target_flat["critic"])
-            value = learner.value(views, on_device, on_device.action)
-        return value.cpu().numpy(), batch.to_go.numpy()
+        return self._measures.of(self._recent) if self.has_begun else {}
 
     def published(self) -> dict[str, Tensor]:
         """Return the tensors that an acting policy takes, see `policies.acting.published`."""

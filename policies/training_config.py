@@ -14,6 +14,7 @@ from policies.mirror import MirrorConfig
 from policies.rewards import RewardConfig
 from policies.sampler import SamplerConfig
 from policies.schedule import ScheduleConfig
+from policies.vision.config import VisionConfig
 from robot.errors import ConfigError
 from robot.settings import Settings, setting
 
@@ -31,6 +32,13 @@ class TrainingConfig(Settings):
     seed: int = setting(0, "seed of weights, mini-batches and noise", low=0, high=2**31)
     device: str = setting("cpu", "what the learner computes on: cpu, cuda, cuda:1 ...")
     threads: int = setting(1, "cores that the learner may use; the actor needs one of its own", low=1, high=256)
+    eyes: str = setting(
+        "base",
+        "whose eyes the learner has: base: the base policy's, which do not learn any more; tuned: they go on learning, "
+        "with the critics; own: new ones (vision), learnt with the critics",
+        choices=("base", "tuned", "own"),
+    )
+    vision: VisionConfig = setting(VisionConfig, "the learner's own eyes, where eyes=own")
     schedule: ScheduleConfig = setting(ScheduleConfig, "stages")
     actor: ActorConfig = setting(ActorConfig, "what acts")
     learner: LearnerConfig = setting(LearnerConfig, "critics and actor")

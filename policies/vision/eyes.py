@@ -52,7 +52,7 @@ class Eyes(nn.Module):
             there = ", ".join(key.removeprefix("images/") for key in spec.image_keys) or "none"
             asked = ", ".join(config.cameras) or "no camera"
             raise ConfigError(f"vision.cameras asks for {asked}; the cameras of {spec.name} are: {there}.")
-        self.config, self.keys = config, config.keys
+        self.spec, self.config, self.keys = spec, config, config.keys
         count = 1 if config.is_shared else len(self.keys)
         self.encoders = nn.ModuleList(encoder_for(config) for _ in range(count))
         self.shape = self._shape()

@@ -121,7 +121,7 @@ class PlainLearner:
     def update(self, batch: Batch, *, is_offline: bool = False) -> None:
         """Do what `Learner.update` is about to do; `is_offline` for critic_step(is_offline=True) and actor_step."""
         self.generator.set_state(self.learner.generator.get_state())
-        b = Batch(*(column.double() if column.is_floating_point() else column for column in batch))
+        b = Batch(*(column.double() if column.is_floating_point() else column for column in batch[:10]))
         self.critic_update(b, is_offline)
         if self.method.gripper >= 0:
             self.gripper_update(b)
@@ -242,7 +242,7 @@ class PlainLearner:
     def clone(self, batch: Batch) -> None:
         """Behaviour cloning: the mean squared distance of the mode to what was executed."""
         m = self.method
-        b = Batch(*(column.double() if column.is_floating_point() else column for column in batch))
+        b = Batch(*(column.double() if column.is_floating_point() else column for column in batch[:10]))
         u, _, _ = self.act(self.online["actor"][0], b.state, b.base, None)
         scale = 1.0 if m.bound is None else m.bound
         shown = (b.action if m.bound is None else b.action - b.base)[:, self.arm].clamp(-scale, scale)

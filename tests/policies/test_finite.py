@@ -9,7 +9,7 @@ from sample_runs import CONFIG, DEMOS, ONLINE, paths, spoiled, write
 
 from policies import checkpoint
 from policies.features import Standardiser
-from policies.learner import DivergedError
+from policies.finite import DivergedError
 from policies.process import run_learner
 from policies.training import Training
 from policies.weights import WeightsDirectory

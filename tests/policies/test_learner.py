@@ -11,7 +11,8 @@ import torch
 from conftest import make_episode, next_action_of, target_of, toy_base, toy_batch, toy_spec
 
 from policies.actor import Actor, ActorConfig
-from policies.learner import DivergedError, Learner
+from policies.finite import DivergedError
+from policies.learner import Learner
 from policies.learner_config import LearnerConfig
 from policies.optimiser import polyak
 from policies.rewards import RewardConfig, label

@@ -15,6 +15,7 @@ from policies.bc import BCConfig, train_base
 from policies.chunks.act import ActConfig
 from policies.perception import Perception, pictures_of
 from policies.tensorfile import write_tensors
+from policies.vision.config import VisionConfig
 from policies.vision.encoders import SmallVit, encoder_for
 from policies.vision.eyes import Eyes
 from policies.vision.lens import look_at
@@ -238,3 +239,37 @@ def test_a_policy_that_sees_learns_to_go_to_what_only_the_pictures_tell(kind: st
     loaded = BasePolicy.load(tmp_path, seeing_spec())
     assert loaded.digest() == policy.digest()
     np.testing.assert_array_equal(loaded.relabel(test)[0], found)
+
+
+CHANGES = {
+    "cameras": ("front",),
+    "crops": ((0.0, 0.0, 0.5, 0.5), (0.0, 0.0, 1.0, 1.0)),
+    "size": 40,
+    "encoder": "vit",
+    "width": 4,
+    "pool": "flat",
+    "embeddings": 3,
+    "features": 5,
+    "is_shared": True,
+    "shift": 1,
+    "weights": "encoder.safetensors",
+    "is_frozen": True,
+}
+
+
+def test_every_setting_of_eyes_is_tried() -> None:
+    assert CHANGES.keys() == {field.name for field in dataclasses.fields(VisionConfig)}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_setting_of_eyes_changes_what_is_cloned(name: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(1)
+    write_tensors(tmp_path / "encoder.safetensors", encoder_for(config()).state_dict(), {})
+
+    def loss(vision: VisionConfig) -> float:
+        base = BaseConfig(hidden=(8,), chunk=1, execute_steps=1, vision=vision)
+        chosen = BCConfig(base=base, updates=3, batch=8, learning_rate=0.05)
+        return train_base([seen_episode(8, seed=3)], seeing_spec(), chosen, 0).metrics["train_loss"]
+
+    assert loss(config(shift=3)) != loss(config(**({"shift": 3} | {name: CHANGES[name]})))

@@ -1,0 +1,71 @@
+"""What a learner's state consists of: flat parameters, their averages, and the optimisers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor
+
+from policies.finite import require_finite
+from policies.learner_config import LearnerConfig
+from policies.networks import Views
+from policies.optimiser import Adam
+
+EYES = "eyes"
+
+
+class Network(Protocol):
+    """Cuts a flat vector into named tensors of so many numbers."""
+
+    sizes: list[int]
+
+    def views(self, flat: Tensor) -> Views: ...
+
+
+class Parameters:
+    """The parameters of several networks, each one flat vector, with targets and optimisers.
+
+    Args:
+        config: step sizes.
+        networks: by name.
+        flat: fresh parameters, of some or all of the networks.
+        temperature: (1,), the logarithm of the weight of the entropy.
+        fixed: what does not learn of the eyes.
+    """
+
+    def __init__(
+        self,
+        config: LearnerConfig,
+        networks: Mapping[str, Network],
+        flat: Mapping[str, Tensor],
+        temperature: Tensor,
+        fixed: Tensor,
+    ) -> None:
+        rates = {"actor": config.actor_rate, EYES: config.eyes_rate}
+        self.networks, self.flat = networks, dict(flat)
+        self.target = {name: parameters.clone() for name, parameters in flat.items() if name != EYES}
+        self.optimisers = {
+            name: Adam(
+                parameters,
+                rates.get(name, config.critic_rate),
+                config.weight_decay,
+                config.clip_norm,
+                networks[name].sizes,
+            )
+            for name, parameters in flat.items()
+        }
+        self.flat["temperature"] = temperature
+        self.optimisers["temperature"] = Adam(temperature, config.temperature_rate)
+        self.fixed = fixed
+
+    def state(self) -> dict[str, Tensor]:
+        """Return every parameter, target and optimiser's tensor by name; they share memory with this."""
+        targets = {f"target.{name}": flat for name, flat in self.target.items()}
+        adams = {f"{name}.{key}": t for name, adam in self.optimisers.items() for key, t in adam.state().items()}
+        fixed = {f"{EYES}.fixed": self.fixed} if EYES in self.flat else {}
+        return self.flat | targets | adams | fixed
+
+    def check(self, updates: int) -> None:
+        """Raise DivergedError unless every parameter, target and moment of the optimisers is finite."""
+        require_finite(self.state(), self.networks, updates)
