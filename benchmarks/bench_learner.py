@@ -45,14 +45,14 @@ def compare(name: str, is_quick: bool) -> list[dict[str, Any]]:
     """
     options = ["--size", name, "--threads", str(THREADS), "--seconds", "0.5" if is_quick else "2"]
     sides = {
-        "bfloat16": Side("ours", [*options, "--precision", "bfloat16"]),
-        "float32": Side("ours", options),
-        "loop": Side("plain_loop", options),
-        "matmul": Side("matmul", options),
-        "matmul bfloat16": Side("matmul", [*options, "--precision", "bfloat16"]),
+        "bfloat16": Side("learner.ours", [*options, "--precision", "bfloat16"]),
+        "float32": Side("learner.ours", options),
+        "loop": Side("learner.plain_loop", options),
+        "matmul": Side("learner.matmul", options),
+        "matmul bfloat16": Side("learner.matmul", [*options, "--precision", "bfloat16"]),
     }
     if has_jax():
-        sides["jax"] = Side("jax_update", options, jax_python())
+        sides["jax"] = Side("learner.jax_update", options, jax_python())
     told = race(f"{name} critics", sides, 3 if is_quick else 15)
     size, target = SIZES[name], TARGETS[name]
     note = f"{name} critics of {'x'.join(map(str, size.hidden))}, {size.utd} updates per actor's, {THREADS} threads"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from benchmarks.learner.sizes import SIZES
 
 SECONDS = 2.0
 WARM_UP = 2
+READY = "ready\n"
 
 
 def arguments(about: str | None, *more: tuple[str, list[str]]) -> argparse.Namespace:
@@ -34,7 +36,7 @@ def arguments(about: str | None, *more: tuple[str, list[str]]) -> argparse.Names
 
 
 def serve(given: argparse.Namespace, block: Callable[[], int], **about: object) -> None:
-    """Measure once, or for each line of standard input, and write one JSON line each.
+    """Measure once, or, after `READY`, for each line of standard input, and write one JSON line each.
 
     Args:
         block: does some updates, and returns how many once they are done.
@@ -42,10 +44,20 @@ def serve(given: argparse.Namespace, block: Callable[[], int], **about: object) 
     """
     for _ in range(WARM_UP):
         block()
+    if given.serve:
+        sys.stdout.write(READY)
+        sys.stdout.flush()
     for _ in sys.stdin if given.serve else [""]:
         done, start, busy = 0, time.perf_counter(), time.process_time()
         while (taken := time.perf_counter() - start) < given.seconds:
             done += block()
         cores = (time.process_time() - busy) / taken
-        sys.stdout.write(json.dumps({"updates_per_s": done / taken, "n": done, "cores": cores, **about}) + "\n")
+        sys.stdout.write(
+            json.dumps({"updates_per_s": done / taken, "n": done, "cores": cores, "peak_mb": peak_mb(), **about}) + "\n"
+        )
         sys.stdout.flush()
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has held so far [MB]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benchmarks.learner.serve import READY
 from robot.errors import NudgeError
 from sessions.progress import Progress
 
@@ -26,18 +27,28 @@ class Side:
     """One implementation in a process of its own, which measures when it is asked and rests otherwise.
 
     Args:
-        module: of `benchmarks.learner`.
+        module: of `benchmarks`, for example "learner.ours".
         options: of its command line.
         python: the interpreter it needs.
     """
 
     def __init__(self, module: str, options: Sequence[str], python: str = sys.executable) -> None:
         self._name = module
-        command = [python, "-m", f"benchmarks.learner.{module}", "--serve", *options]
+        command = [python, "-m", f"benchmarks.{module}", "--serve", *options]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Side:
         return self
+
+    def wait(self) -> None:
+        """Return once it is ready to measure: others that still begin would take its processor.
+
+        Raises:
+            NudgeError: it died.
+        """
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != READY:
+            raise NudgeError(f"The side {self._name} of the comparison died; see its last words above.")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if kind is not None:
@@ -70,6 +81,8 @@ def race(name: str, sides: Mapping[str, Side], rounds: int) -> dict[str, list[di
     with ExitStack() as stack, Progress(name, total=rounds * len(sides)) as progress:
         for side in sides.values():
             stack.enter_context(side)
+        for side in sides.values():
+            side.wait()
         for _ in range(rounds):
             for side_name, side in sides.items():
                 time.sleep(REST_S)
