@@ -12,9 +12,11 @@ from torch import Tensor
 from policies.actor import Actor
 from policies.base import BasePolicy
 from policies.critics import Critics
+from policies.external import Base
 from policies.features import Standardiser
 from policies.learner import Learner
 from policies.networks import Views
+from policies.perception import Percept
 from policies.proof import player
 from policies.schedule import START, Directions
 from policies.sight import learning_sight
@@ -77,7 +79,7 @@ class LearntPolicy:
     def __init__(
         self,
         spec: RobotSpec,
-        base: BasePolicy | None,
+        base: Base | None,
         config: TrainingConfig,
         weights: WeightsDirectory | None = None,
         *,
@@ -125,10 +127,7 @@ class LearntPolicy:
         seen = self.states.perception.one(observation)
         feature = seen.vector
         self._seen = self._look(observation)
-        plan = None
-        if self.base is not None:
-            is_alike = self.base.perception is self.states.perception
-            plan = self.base.act_on(seen) if is_alike else self.base.act(observation)
+        plan = self._planned(observation, seen)
         base = plan.base_action if plan is not None else np.zeros(self.spec.action_size, np.float32)
         phase = plan.chunk_phase if plan is not None else 0
         chosen = self._choose(feature, base, phase)
@@ -196,6 +195,12 @@ class LearntPolicy:
                 return self._corrected(base, u)
             action = self.actor.compose(torch.from_numpy(base[None]), torch.from_numpy(u[None]), grip)[0].numpy()
         return Proposal(action, action - base if self.actor.is_residual else self._absent)
+
+    def _planned(self, observation: Observation, seen: Percept) -> Decision | None:
+        """Return what the base does; None without one. What is seen for the learner need not be looked at twice."""
+        if isinstance(self.base, BasePolicy) and self.base.perception is self.states.perception:
+            return self.base.act_on(seen)
+        return None if self.base is None else self.base.act(observation)
 
     def _look(self, observation: Observation) -> Tensor:
         """Return what the learnt eyes see, (1, Z); without such eyes there is no number."""

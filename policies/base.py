@@ -19,9 +19,9 @@ from policies.chunks.diffusion import DiffusionChunk
 from policies.chunks.flow import FlowChunk
 from policies.chunks.mlp import MlpChunk
 from policies.chunks.model import ChunkModel, Seen
-from policies.features import Standardiser
+from policies.features import FeatureConfig, Standardiser
 from policies.perception import Percept, Perception
-from policies.plans import ensemble
+from policies.plans import Plans
 from policies.tensorfile import read_tensors, write_tensors
 from policies.vision.eyes import Eyes
 from robot.errors import SpecError, StoreError
@@ -92,8 +92,7 @@ class BasePolicy:
         self.standardiser = standardiser or Standardiser.nothing(self.perception.size)
         self._limit = 1.0 / (1.0 + config.head_room)
         self._absent = np.full(spec.action_size, np.nan, np.float32)
-        self._plans: Float = np.empty((0, config.chunk, spec.action_size), np.float32)
-        self._phase = 0
+        self._plans = Plans(config.chunk, spec.action_size, config.execute_steps, config.ensembling)
         self._rng = np.random.default_rng(0)
 
     @property
@@ -101,14 +100,18 @@ class BasePolicy:
         """Number of chunk phases, which is how many actions of a chunk are executed."""
         return self.config.execute_steps
 
+    @property
+    def features(self) -> FeatureConfig:
+        """Scales of what a learner sees of the state."""
+        return self.config.features
+
     def reset(self, seed: int) -> None:
         """Begin an episode; all chance in the policy comes from `seed`."""
         self._rng = np.random.default_rng(seed)
         self.replan()
 
     def replan(self) -> None:
-        self._phase = 0
-        self._plans = self._plans[:0]
+        self._plans.clear()
 
     def act(self, observation: Observation) -> Decision:
         return self.act_on(self.perception.one(observation))
@@ -116,18 +119,9 @@ class BasePolicy:
     def act_on(self, seen: Percept) -> Decision:
         """Return the next action for what `perception` has seen already."""
         noise = self._rng.standard_normal((1, self.model.noise_size), dtype=np.float32)  # in every step: see `relabel`
-        if self._phase == 0:
-            new = self.predict(seen._replace(vector=seen.vector[None]), noise)
-            kept = (
-                self._plans[1 - self.config.chunk :] if self.config.is_ensembling and self.config.chunk > 1 else new[:0]
-            )
-            self._plans = np.concatenate([kept, new])
-        phase = self._phase
-        if self.config.is_ensembling:
-            base = ensemble(self._plans, self.config.ensembling)
-        else:
-            base = self._plans[0, phase].copy()
-        self._phase = (phase + 1) % self.config.execute_steps
+        if self._plans.is_empty:
+            self._plans.put(self.predict(seen._replace(vector=seen.vector[None]), noise)[0])
+        base, phase = self._plans.next()
         return Decision(base, base, self._absent, phase, NO_VERSION)
 
     def predict(self, seen: Percept, noise: Float | None = None) -> Float:
@@ -158,16 +152,7 @@ class BasePolicy:
         length = episode.transitions
         rng = np.random.default_rng(int(episode.attributes.get("seed", 0)))
         chunks = self.predict(seen, rng.standard_normal((length + 1, self.model.noise_size), dtype=np.float32))
-        phase, since = np.zeros(length + 1, np.int64), np.zeros(length + 1, np.int64)
-        for t in range(length):
-            human = episode.source[t] == Source.HUMAN
-            phase[t + 1] = 0 if human else (phase[t] + 1) % self.config.execute_steps
-            since[t + 1] = 0 if human else since[t] + 1
-        rows = np.arange(length + 1)
-        if not self.config.is_ensembling:
-            return chunks[rows - phase, phase], phase
-        averaged = [ensemble(chunks[t - since[t] : t + 1], self.config.ensembling) for t in rows]
-        return np.stack(averaged), phase
+        return self._plans.labels(chunks, episode.source[:length] == Source.HUMAN)
 
     def digest(self) -> str:
         """Return 16 hex digits of all that it acts by."""

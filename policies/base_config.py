@@ -8,8 +8,8 @@ from policies.chunks.act import ActConfig
 from policies.chunks.diffusion import DiffusionConfig
 from policies.chunks.flow import FlowConfig
 from policies.features import FeatureConfig
+from policies.plans import check_plans
 from policies.vision.config import VisionConfig
-from robot.errors import SpecError
 from robot.settings import Settings, setting
 
 KINDS = ("mlp", "act", "diffusion", "flow")
@@ -46,15 +46,4 @@ class BaseConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.execute_steps > self.chunk:
-            raise SpecError(
-                f"BaseConfig.execute_steps must be at most chunk ({self.chunk}); found {self.execute_steps}."
-            )
-        if self.is_ensembling and self.execute_steps != 1:
-            raise SpecError(
-                f"BaseConfig.ensembling predicts at each step: set execute_steps=1; found {self.execute_steps}."
-            )
-
-    @property
-    def is_ensembling(self) -> bool:
-        return self.ensembling >= 0.0
+        check_plans(self.chunk, self.execute_steps, self.ensembling)

@@ -13,7 +13,7 @@ import torch
 
 from policies import checkpoint
 from policies.allocator import keep_freed_memory
-from policies.base import BasePolicy
+from policies.external import load_base
 from policies.jsonfile import append_json_line, read_json, whole_lines, write_json
 from policies.mirror import Mirror
 from policies.tensorfile import remove_torn
@@ -157,12 +157,12 @@ def run_learner(spec: RobotSpec, paths: Paths, config: TrainingConfig, stop: Sto
     and base policy may be missing, where the method needs none.
 
     Raises:
-        StoreError, SpecError, ConfigError: as `StoreReader.open`, `BasePolicy.load` and `checkpoint.restore` say.
+        StoreError, SpecError, ConfigError: as `StoreReader.open`, `load_base` and `checkpoint.restore` say.
         DivergedError: the weights became NaN; the last checkpoint is kept.
     """
     torch.set_num_threads(config.threads)
     keep_freed_memory()
-    base = BasePolicy.load(paths.base, spec) if paths.base.is_dir() else None
+    base = load_base(paths.base, spec) if paths.base.is_dir() else None
     training = Training(spec, base, _demonstrations(spec, paths.demos), config)
     with Learning(training, paths) as learning:
         progress = Progress.read(paths.checkpoint) or Progress(0, 0, 0, is_finished=False)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from policies.base import BasePolicy
+from policies.external import Base
 from policies.networks import Views
 from policies.sampler import Batch
 from policies.training_config import TrainingConfig
@@ -115,7 +115,7 @@ def _with_sight(batch: Batch, now: Tensor, then: Tensor) -> Batch:
     return batch._replace(state=state, next_state=next_state, pictures=None, next_pictures=None)
 
 
-def learning_sight(spec: RobotSpec, base: BasePolicy | None, config: TrainingConfig) -> Sight | None:
+def learning_sight(spec: RobotSpec, base: Base | None, config: TrainingConfig) -> Sight | None:
     """Return the eyes that a learner trains; None where it has none, or sees with those of the base.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import BasePolicy
+from policies.external import Base
 from policies.features import Batch as Float
 from policies.perception import Percept, Perception, pictures_of
 from robot.errors import ConfigError, StoreError
@@ -34,9 +34,7 @@ class States:
         ConfigError: `uses_base` without a base.
     """
 
-    def __init__(
-        self, spec: RobotSpec, base: BasePolicy | None, *, uses_base: bool, sight: Sight | None = None
-    ) -> None:
+    def __init__(self, spec: RobotSpec, base: Base | None, *, uses_base: bool, sight: Sight | None = None) -> None:
         if uses_base and base is None:
             raise ConfigError(
                 "A residual, and a gate, need a base policy: make one with nudge pretrain, or choose a preset without, "
@@ -45,10 +43,8 @@ class States:
         self.spec, self.base, self.uses_base = spec, base, uses_base
         self.sight = sight
         self.picture_keys = () if sight is None else sight.keys
-        if base is not None and sight is None:
-            self.perception = base.perception
-        else:
-            self.perception = Perception(spec, None if base is None else base.config.features)
+        theirs = None if base is None or sight is not None else base.perception
+        self.perception = theirs or Perception(spec, None if base is None else base.features)
         extra = spec.action_size + base.phases if base is not None and uses_base else 0
         self.size = self.perception.size + extra
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from policies.acting import published
 from policies.actor import Actor
-from policies.base import BasePolicy
+from policies.external import Base
 from policies.health import Alarms
 from policies.learner import Learner, Report
 from policies.measures import Measures
@@ -71,7 +71,7 @@ class Training:
     """
 
     def __init__(
-        self, spec: RobotSpec, base: BasePolicy | None, demonstrations: Iterable[Episode], config: TrainingConfig
+        self, spec: RobotSpec, base: Base | None, demonstrations: Iterable[Episode], config: TrainingConfig
     ) -> None:
         self.spec, self.base, self.config = spec, base, config
         require_device(config.device)

@@ -23,7 +23,7 @@ from sessions.robot_config import RobotConfig
 from teleop.operator import SimulatedOperator
 
 if TYPE_CHECKING:  # rclpy and torch are loaded only by the processes that need them
-    from policies.base import BasePolicy
+    from policies.external import Base
     from robot.arm_server import ArmServer
     from robot.interfaces import World
     from robot.local import LocalRobot
@@ -218,18 +218,18 @@ def sound_store(path: Path, spec: RobotSpec) -> StoreReader:
     return reader
 
 
-def base_policy(config: RobotConfig, run: Path) -> BasePolicy:
+def base_policy(config: RobotConfig, run: Path) -> Base:
     """Return the run's base policy.
 
     Raises:
         ConfigError: there is none yet.
         NudgeError: it is of another robot, or damaged.
     """
-    from policies.base import BasePolicy
+    from policies.external import load_base
 
     if not (run / "base").is_dir():
         raise ConfigError(
             f"There is no base policy in {run}; make one with: nudge pretrain --run {run}, or choose a method that "
             "needs none, with --preset rlpd, or --preset sac where nobody demonstrates."
         )
-    return BasePolicy.load(run / "base", robot_spec(config))
+    return load_base(run / "base", robot_spec(config))

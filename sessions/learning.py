@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from sessions.build import base_policy, robot_spec
 
 if TYPE_CHECKING:  # torch is loaded only by the processes that need it
-    from policies.base import BasePolicy
+    from policies.external import Base
     from policies.process import Progress
     from policies.weights import WeightsDirectory
     from robot.interfaces import Policy
     from sessions.run_config import RunConfig
 
 
-def base_or_none(config: RunConfig, run: Path) -> BasePolicy | None:
+def base_or_none(config: RunConfig, run: Path) -> Base | None:
     """Return the run's base policy; None where there is none and the method refers to none."""
     is_optional = not config.training.needs_base and not (run / "base").is_dir()
     return None if is_optional else base_policy(config, run)

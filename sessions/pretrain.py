@@ -35,6 +35,7 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
         corrections: store of a session, whose corrections by a person are cloned as well.
     """
     from policies.bc import train_base
+    from policies.external import FILE as EXTERNAL
 
     started = time.monotonic()
     store = sound_store(this.store("demos"), robot_spec(this.config))
@@ -56,6 +57,7 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
         cloned = train_base(episodes, store.spec, config, this.config.task.seed, advance, corrected, trial)
     folder = this.path / "base"
     cloned.policy.save(folder)
+    (folder / EXTERNAL).unlink(missing_ok=True)
     if config.select != "last":
         cloned.last.save(folder, "last.safetensors")
     _draw(folder, cloned.curve, cloned.metrics.get("selected_updates", float(config.updates)))
@@ -68,6 +70,14 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
         "selected": SELECTED[config.select],
         **cloned.metrics,
     }
+
+
+def adopted(this: Run, place: str) -> dict[str, Any]:
+    """Make somebody else's policy the run's base; returns what came of it."""
+    from policies.external import adopt
+
+    policy = adopt(place, robot_spec(this.config), this.path / "base")
+    return {"phase": "pretrain", "what": f"base policy taken from {place}", "digest": policy.digest()}
 
 
 def _draw(folder: Path, curve: list[dict[str, float]], chosen: float) -> None:
@@ -104,6 +114,8 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.source is not None and arguments.external is not None:
+        raise ConfigError("--from clones a base policy, and --external takes one as it is: leave one of them out.")
     if arguments.source is None:
         this, result = _trained(arguments, None)
     else:
@@ -125,6 +137,6 @@ def _trained(arguments: argparse.Namespace, corrections: Path | None) -> tuple[R
             f"{this.store('online')} was played on the base policy that is there, and its steps carry that one's "
             "actions: pretrain in another run directory (copy demos.zarr into it)."
         )
-    result = pretrain(this, corrections)
+    result = pretrain(this, corrections) if arguments.external is None else adopted(this, arguments.external)
     this.log("phases", result)
     return this, result

@@ -86,6 +86,8 @@ def _pretrain(parser: argparse.ArgumentParser) -> None:
     _played(parser)
     about = "begin --run with the demonstrations of this run, and clone its corrections by a person too"
     parser.add_argument("--from", type=Path, metavar="DIR", dest="source", help=about)
+    about = "take this policy as it is: a TorchScript (.pt) or ONNX file with <file>.json beside it, or module:callable"
+    parser.add_argument("--external", metavar="PLACE", help=about)
 
 
 def _played(parser: argparse.ArgumentParser) -> None:
@@ -154,7 +156,11 @@ VERBS: dict[str, Verb | Group] = {
         "sessions.pretrain",
         "clone a base policy from the demonstrations of a run",
         "Fits an action-chunked policy to DIR/demos.zarr and writes it to DIR/base.",
-        ("nudge pretrain --run runs/peg", "nudge pretrain --from runs/peg --run runs/peg-corrected"),
+        (
+            "nudge pretrain --run runs/peg",
+            "nudge pretrain --from runs/peg --run runs/peg-corrected",
+            "nudge pretrain --run runs/peg --external act.pt",
+        ),
         _pretrain,
         go_on="nudge pretrain --run {run}",
     ),

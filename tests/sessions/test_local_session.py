@@ -172,6 +172,22 @@ def test_a_base_policy_is_chosen_by_its_successes_in_trials_and_leaves_its_curve
     assert not (run / "eval_base.zarr").exists()
 
 
+def test_somebody_elses_policy_is_taken_as_the_base_and_finetuned(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(run / "base")
+    assert main(["pretrain", "--run", str(run), "--external", "tiny_env:straight"]) == 0
+    assert "base policy taken from tiny_env:straight" in capsys.readouterr().out
+    assert main(["finetune", "--run", str(run), SHORT]) == 0
+    assert lines(run, "finetune")
+    (run / "online.zarr").rename(run / "aside.zarr")
+    said = refusal(capsys, "pretrain", "--run", str(run), "--external", "tiny_env:crooked")
+    assert "tiny_env:crooked does not fit this robot (observation point)" in said
+    assert "It declares [point float32[3]" in said
+    assert main(["pretrain", "--run", str(run)]) == 0
+    assert not (run / "base" / "external.json").exists()
+
+
 def test_the_environment_is_saved_with_the_run(pretrained: Path) -> None:
     assert load(RunConfig, pretrained / "config.yaml").env.id == TINY
 

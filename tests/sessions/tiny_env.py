@@ -58,6 +58,25 @@ class TinyExpert:
         return -float(np.linalg.norm(self.env.goal - self.env.point))
 
 
+def straight(observation):
+    """A base policy that is a function: straight to the goal, at half speed."""
+    way = observation["far_goal"] - observation["point"]
+    return np.clip(0.5 * way / STEP, -1.0, 1.0)
+
+
+def crooked(observation):
+    """One for another robot."""
+    return observation["point"]
+
+
+def declare(shape):
+    keys = {"point": {"shape": shape, "dtype": "float32"}, "far_goal": {"shape": [2], "dtype": "float32"}}
+    return {"observation": keys, "action_axes": ["a0", "a1"], "action_scale": [1.0, 1.0], "period_s": 0.05}
+
+
+straight.declared, crooked.declared = declare([2]), declare([3])
+
+
 class Spoiling(Tiny):
     """From its 45th step on what it pays, or what it shows, is no number."""
 

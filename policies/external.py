@@ -1,0 +1,275 @@
+"""Base policies of other people: TorchScript or ONNX files, and Python callables, behind the same queue as our own.
+
+Whatever it is, it says what it takes and gives (`Declared`), and is asked for observations as they are:
+
+    chunks = predict({"images/front": uint8 (B, H, W, 3), "joint_positions": float32 (B, 7)})      # (B, H, A) or (B, A)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from policies.base import BasePolicy
+from policies.jsonfile import read_json, write_json
+from policies.perception import AT_ONCE, Percept, pictures_of, with_final
+from policies.plans import Plans
+from robot.errors import ConfigError, SpecError
+from robot.specs import ArraySpec, RobotSpec
+from robot.store import Episode
+from robot.types import NO_VERSION, Decision, Observation, Source
+
+Float = NDArray[np.float32]
+Arrays = Mapping[str, NDArray[np.generic]]
+Predict = Callable[[Arrays], NDArray[np.floating]]
+
+SIDECAR = ".json"
+"""What is put behind a file's name for the file that declares it."""
+FILE = "external.json"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What an external policy takes and gives.
+
+    Attributes:
+        observation: shape and dtype of each key that it looks at; a subset of the robot's.
+        action_axes, action_scale, period_s: as in RobotSpec; its actions are normalised by them, within [-1, 1].
+        chunk: actions that it predicts at once; execute_steps: of which so many are executed.
+    """
+
+    observation: dict[str, ArraySpec]
+    action_axes: tuple[str, ...]
+    action_scale: tuple[float, ...]
+    period_s: float
+    chunk: int = 1
+    execute_steps: int = 1
+
+    @staticmethod
+    def of(raw: Mapping[str, Any], place: str) -> Declared:
+        """Return what a mapping declares: `observation` by key with `shape` and `dtype`, and the other attributes.
+
+        Raises:
+            ConfigError: something is missing, or there is something that nobody knows.
+        """
+        try:
+            keys = {key: ArraySpec(tuple(one["shape"]), one["dtype"]) for key, one in raw["observation"].items()}
+            rest = {name: value for name, value in raw.items() if name != "observation"}
+            axes, scale = tuple(rest.pop("action_axes")), tuple(rest.pop("action_scale"))
+            return Declared(keys, axes, scale, **rest)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"{place} must declare observation (shape and dtype by key), action_axes, action_scale, period_s and, "
+                f"for chunks, chunk and execute_steps; found {dict(raw)!r} ({error})."
+            ) from error
+
+    def require(self, spec: RobotSpec, place: str) -> None:
+        """Raise SpecError, with both specs, unless the robot gives what it takes and takes what it gives."""
+        there = {key: (spec.observation[key].shape, spec.observation[key].dtype) for key in spec.observation}
+        odd = [k for k, wanted in self.observation.items() if there.get(k) != (wanted.shape, wanted.dtype)]
+        ours = (spec.action_axes, spec.action_scale, spec.period_s)
+        theirs = (self.action_axes, self.action_scale, self.period_s)
+        if odd or ours != theirs:
+            what = f"observation {', '.join(odd)}" if odd else "actions"
+            raise SpecError(
+                f"{place} does not fit this robot ({what}). It declares {_text(self.observation, *theirs)}; "
+                f"{spec.name} has {_text(spec.observation, *ours)}."
+            )
+
+
+def _text(observation: Mapping[str, ArraySpec], axes: tuple[str, ...], scale: tuple[float, ...], period: float) -> str:
+    keys = ", ".join(f"{key} {one.dtype}{list(one.shape)}" for key, one in observation.items())
+    return f"[{keys}; axes {' '.join(axes)}, scale {list(scale)}, period {period} s]"
+
+
+class ExternalPolicy:
+    """A base policy that somebody else made: `robot.interfaces.Policy`, and all that a residual needs of a base.
+
+    Args:
+        spec: of the robot.
+        declared: what it takes and gives.
+        predict: see the module's docstring.
+        name: of the file or callable; part of its digest.
+        content: digest of the file's content.
+
+    Raises:
+        SpecError: it is for another robot.
+    """
+
+    perception = None
+    """A learner does not see through its eyes."""
+    eyes = None
+    features = None
+    """A learner's features have their default scales."""
+
+    def __init__(self, spec: RobotSpec, declared: Declared, predict: Predict, name: str, content: str = "") -> None:
+        declared.require(spec, name)
+        self.spec, self.declared, self._predict = spec, declared, predict
+        self._name, self._content = name, content
+        self._plans = Plans(declared.chunk, spec.action_size, declared.execute_steps)
+        self._absent = np.full(spec.action_size, np.nan, np.float32)
+
+    @property
+    def phases(self) -> int:
+        return self.declared.execute_steps
+
+    def reset(self, seed: int) -> None:
+        """Begin an episode; it is taken to draw no random numbers."""
+        self.replan()
+
+    def replan(self) -> None:
+        self._plans.clear()
+
+    def act(self, observation: Observation) -> Decision:
+        if self._plans.is_empty:
+            self._plans.put(self.predict({key: observation[key][None] for key in self.declared.observation})[0])
+        base, phase = self._plans.next()
+        return Decision(base, base, self._absent, phase, NO_VERSION)
+
+    def predict(self, observations: Arrays) -> Float:
+        """Return chunks (B, H, A) within [-1, 1].
+
+        Raises:
+            SpecError: what it gives has another shape than it declares, or is no number.
+        """
+        given = np.asarray(self._predict(observations), np.float32)
+        count, shape = len(next(iter(observations.values()))), (self.declared.chunk, self.spec.action_size)
+        if self.declared.chunk == 1 and given.shape == (count, shape[1]):
+            given = given[:, None]
+        if given.shape != (count, *shape):
+            raise SpecError(
+                f"{self._name} must give actions {[count, *shape]}; found {list(given.shape)}. Declare its chunk."
+            )
+        if not np.all(np.isfinite(given)):
+            raise SpecError(f"{self._name} gave an action that is not finite; nothing was executed of it.")
+        return np.clip(given, -1.0, 1.0) + np.float32(0.0)
+
+    def relabel(self, episode: Episode, seen: Percept | None = None) -> tuple[Float, NDArray[np.int64]]:
+        """Return base actions (T+1, A) and chunk phases (T+1,), as `BasePolicy.relabel`."""
+        states = with_final(episode)
+        whole = {
+            key: pictures_of(episode, key) if key.startswith("images/") else states[key]
+            for key in self.declared.observation
+        }
+        length = episode.transitions
+        parts = [
+            self.predict({key: value[start : start + AT_ONCE] for key, value in whole.items()})
+            for start in range(0, length + 1, AT_ONCE)
+        ]
+        return self._plans.labels(np.concatenate(parts), episode.source[:length] == Source.HUMAN)
+
+    def digest(self) -> str:
+        """Return 16 hex digits of its declaration, name and content."""
+        text = json.dumps([asdict(self.declared), self._name, self._content], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+Base = BasePolicy | ExternalPolicy
+"""What a residual stands on."""
+
+
+def load_base(directory: Path, spec: RobotSpec) -> Base:
+    """Read the base policy that `nudge pretrain` left in `directory`, our own or an external one.
+
+    Raises:
+        StoreError, SpecError, ConfigError: as `BasePolicy.load` and `load_external` say.
+    """
+    named = read_json(Path(directory) / FILE)
+    if named is None:
+        return BasePolicy.load(directory, spec)
+    place = named.get("place", "")
+    return load_external(place if ":" in place else str(Path(directory) / Path(place).name), spec)
+
+
+def adopt(place: str, spec: RobotSpec, directory: Path) -> ExternalPolicy:
+    """Make the policy at `place` the base in `directory`: files are copied there, a callable is named.
+
+    Raises:
+        ConfigError, SpecError: as `load_external` says; nothing is written then.
+    """
+    policy = load_external(place, spec)
+    directory.mkdir(parents=True, exist_ok=True)
+    name = place
+    if Path(place).is_file():
+        name = Path(place).name
+        for file in (Path(place), Path(place).with_name(name + SIDECAR)):
+            shutil.copyfile(file, directory / file.name)
+    write_json(directory / FILE, {"place": name})
+    return policy
+
+
+def load_external(place: str, spec: RobotSpec) -> ExternalPolicy:
+    """Return the policy at `place`: a TorchScript file (.pt), an ONNX file (.onnx), or module:attribute.
+
+    A file is declared by `<file>.json` beside it, a callable by its attribute `declared` (a mapping).
+
+    Raises:
+        ConfigError: it is not there, not declared, or needs a package that is not installed.
+        SpecError: it is for another robot.
+    """
+    if ":" in place and not Path(place).exists():
+        return _of_callable(place, spec)
+    path = Path(place)
+    if not path.is_file():
+        raise ConfigError(
+            f"{place} is no file; name a TorchScript file (.pt), an ONNX file (.onnx), or module:callable."
+        )
+    sidecar = path.with_name(path.name + SIDECAR)
+    try:
+        raw = json.loads(sidecar.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{place} must be declared in {sidecar}, which cannot be read ({error}); docs/policies.md says how."
+        ) from error
+    predict = _onnx(path) if path.suffix == ".onnx" else _torchscript(path)
+    content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return ExternalPolicy(spec, Declared.of(raw, str(sidecar)), predict, path.name, content)
+
+
+def _of_callable(place: str, spec: RobotSpec) -> ExternalPolicy:
+    module, _, name = place.partition(":")
+    try:
+        predict = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{place} is not to be had: {error}; it is module:callable.") from error
+    return ExternalPolicy(spec, Declared.of(getattr(predict, "declared", {}), place), predict, place)
+
+
+def _torchscript(path: Path) -> Predict:
+    try:
+        module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        why = str(error).splitlines()[0]
+        raise ConfigError(f"{path} is no TorchScript file ({why}); write one with torch.jit.save.") from error
+
+    def predict(observations: Arrays) -> NDArray[np.floating]:
+        with torch.no_grad():
+            given = module({key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in observations.items()})
+        found: NDArray[np.floating] = given.float().numpy()
+        return found
+
+    return predict
+
+
+def _onnx(path: Path) -> Predict:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ConfigError(f"{path} needs onnxruntime: pip install -c constraints.txt 'nudge-robot[onnx]'.") from error
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def predict(observations: Arrays) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = session.run(None, dict(observations))[0]
+        return found
+
+    return predict
