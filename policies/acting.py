@@ -25,6 +25,7 @@ from policies.training_config import TrainingConfig
 from policies.weights import WeightsDirectory
 from robot.errors import ConfigError
 from robot.specs import RobotSpec
+from robot.store import Episode
 from robot.types import NO_VERSION, Decision, Observation
 
 Float = NDArray[np.float32]
@@ -134,6 +135,27 @@ class LearntPolicy:
         self._step += 1
         stored = base if plan is not None else self._absent
         return Decision(chosen.action, stored, chosen.residual, phase, self.version)
+
+    def advantages(self, episode: Episode) -> Float:
+        """Return (T,): by how much the critics rate what was executed in an episode above what the base would do.
+
+        Raises:
+            ConfigError: no critics were published: only those of a method with a gate are.
+        """
+        if not self._judges:
+            raise ConfigError("The critics of a method without a gate are not published; nobody can judge by them.")
+        columns = self.states.columns(episode)
+        length = episode.transitions
+        state = torch.from_numpy(self._standardiser(np.asarray(columns["state"][:length], np.float32)))
+        base, action = (torch.from_numpy(np.asarray(columns[name][:length], np.float32)) for name in ("base", "action"))
+        with torch.no_grad():
+            if self.sight is not None:
+                pictures = {k: torch.from_numpy(np.asarray(columns[k][:length], np.uint8)) for k in self.sight.keys}
+                state = torch.cat([state, self.sight.forward(self._eyes, pictures)], dim=1)
+            rated, alone = (self.critics.all_values(self._judges, state, base, a).mean(dim=0) for a in (action, base))
+        found = np.zeros(episode.length, np.float32)
+        found[:length] = (rated - alone).numpy()
+        return found
 
     def load_weights(self, version: int) -> None:
         """Take the weights published as `version` from the next step on.

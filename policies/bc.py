@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from policies.base import ActionScaler, BasePolicy, base_eyes, chunk_model
 from policies.base_config import BaseConfig
@@ -22,6 +23,9 @@ from robot.types import Source
 
 Progress = Callable[[int, int], None]
 """Called with (updates done, updates in all)."""
+
+Judge = Callable[[Episode], NDArray[np.bool_]]
+"""Says which steps (T,) of an episode were at least as good as what the base would have done."""
 
 Trial = Callable[[BasePolicy], float]
 """Plays a policy in simulation; returns the share of its episodes that succeed."""
@@ -46,6 +50,15 @@ class BCConfig(Settings):
         "which policy of the training is taken: the last; the one of smallest error on the episodes kept for "
         "validation; or the one of most successes in simulation (env local or gym)",
         choices=("last", "error", "success"),
+    )
+    failed_weight: float = setting(
+        0.0,
+        "what a person's corrections count in episodes that did not succeed, where those of one that did count 1",
+        low=0.0,
+        high=1.0,
+    )
+    filters_corrections: bool = setting(
+        False, "of corrections clone only what the session's critics rate at least as high as the base's own action"
     )
     trials: int = setting(5, "select=success: policies that are tried, the last among them", low=1, high=1000)
     trial_episodes: int = setting(20, "select=success: episodes of each", low=1, high=10_000)
@@ -74,6 +87,7 @@ def train_base(
     on_progress: Progress | None = None,
     corrections: Sequence[Episode] = (),
     trial: Trial | None = None,
+    judge: Judge | None = None,
 ) -> Cloned:
     """Clone the successful episodes.
 
@@ -84,6 +98,7 @@ def train_base(
         corrections: episodes of a session. Of those that succeeded, the steps that a person commanded are cloned too,
             each chunk up to where the person let go; the policy's own steps never are.
         trial: needed where `config.select` is "success".
+        judge: needed where corrections are filtered.
 
     Raises:
         StoreError: no successful demonstration was given.
@@ -95,10 +110,30 @@ def train_base(
     order = np.random.default_rng(seed).permutation(len(useful))
     held = int(len(useful) * config.validation) if len(useful) > 1 else 0
     _require_choice(config, held, trial)
-    parts: list[Part] = [(episode, np.ones(episode.length, np.bool_)) for episode in (useful[i] for i in order[held:])]
-    parts += [(e, e.source == Source.HUMAN) for e in corrections if e.is_success and e.interventions]
-    kept: list[Part] = [(useful[i], np.ones(useful[i].length, np.bool_)) for i in order[:held]]
+    parts: list[Part] = [(useful[i], np.ones(useful[i].length, np.float32)) for i in order[held:]]
+    weighed = ((episode, correction_weight(episode, config, judge)) for episode in corrections)
+    parts += [(episode, weight) for episode, weight in weighed if weight.any()]
+    kept: list[Part] = [(useful[i], np.ones(useful[i].length, np.float32)) for i in order[:held]]
     return _Cloning(spec, config, seed, parts, kept).run(on_progress, trial)
+
+
+def correction_weight(episode: Episode, config: BCConfig, judge: Judge | None) -> NDArray[np.float32]:
+    """Return what each step (T,) of a session's episode counts: a person's by the outcome, the policy's own nothing.
+
+    Raises:
+        ConfigError: corrections are to be filtered, and nobody judges them.
+    """
+    chosen = episode.source == Source.HUMAN
+    if config.filters_corrections:
+        if judge is None:
+            raise ConfigError(
+                "bc.filters_corrections asks the critics of the session: take its corrections with nudge pretrain "
+                "--from, and a method with a gate (gated, ibrl), whose critics are published."
+            )
+        chosen = chosen & judge(episode)
+    weight = 1.0 if episode.is_success else config.failed_weight
+    weighed: NDArray[np.float32] = np.where(chosen, 0.0 if episode.is_aborted else weight, 0.0).astype(np.float32)
+    return weighed
 
 
 def _require_choice(config: BCConfig, held: int, trial: Trial | None) -> None:
@@ -120,8 +155,8 @@ class _Cloning:
     ) -> None:
         self._spec, self._config, base = spec, config, config.base
         features = Features(spec, base.features)
-        self._scaler = ActionScaler.fit(np.concatenate([e.action[chosen] for e, chosen in parts]), base.head_room)
-        seen = np.concatenate([features(e.observation)[chosen] for e, chosen in parts])
+        self._scaler = ActionScaler.fit(np.concatenate([e.action[weight > 0] for e, weight in parts]), base.head_room)
+        seen = np.concatenate([features(e.observation)[weight > 0] for e, weight in parts])
         self._standardiser = Standardiser.fit(seen, features.raw)
         self._generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):

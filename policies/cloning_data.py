@@ -18,8 +18,8 @@ from policies.vision.cache import SeenCache
 from policies.vision.eyes import Eyes, Pictures
 from robot.store import Episode
 
-Part = tuple[Episode, NDArray[np.bool_]]
-"""An episode, and which of its steps (T,) are cloned."""
+Part = tuple[Episode, NDArray[np.float32]]
+"""An episode, and what each of its steps (T,) counts; those that count 0 are not cloned."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Chunks:
 
     Attributes:
         feature: (N, D) standardised features of the state.
-        target: (N, chunk, A) scaled actions; mask: (N, chunk) 1 as long as the steps from there on are chosen without
-            a gap, else 0.
+        target: (N, chunk, A) scaled actions; mask: (N, chunk) what the step counts, as long as those from there on
+            are chosen without a gap, else 0.
         pictures: by key uint8 (N, size, size, 3); empty without eyes, and where their encoders do not learn.
         maps: of each camera (N, C, h, w), where they do not.
     """
@@ -76,14 +76,14 @@ def chunks_of(
     rows: list[tuple[NDArray[np.float32], ...]] = []
     maps: list[list[Tensor]] = []
     pictures: dict[str, list[Tensor]] = {key: [] for key in (eyes.keys if eyes is not None else ())}
-    for episode, chosen in parts:
-        length = episode.length
+    for episode, weight in parts:
+        length, chosen = episode.length, weight > 0.0
         index = np.arange(length)[:, None] + np.arange(chunk)
         inside = (index < length) & chosen[np.minimum(index, length - 1)]
         inside = np.logical_and.accumulate(inside, axis=1)
         action = scaler.scale(episode.action)[np.minimum(index, length - 1)]
         feature = standardiser(features(episode.observation))
-        rows.append((feature[chosen], action[chosen], inside.astype(np.float32)[chosen]))
+        rows.append((feature[chosen], action[chosen], (inside * weight[:, None]).astype(np.float32)[chosen]))
         if eyes is not None and eyes.config.is_frozen:
             maps.append([found[torch.from_numpy(chosen)] for found in frozen_maps(eyes, episode)])
         elif eyes is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sessions.build import base_policy, robot_spec
 
 if TYPE_CHECKING:  # torch is loaded only by the processes that need it
+    from policies.acting import LearntPolicy
     from policies.external import Base
     from policies.process import Progress
     from policies.weights import WeightsDirectory
@@ -31,7 +32,7 @@ def policy(config: RunConfig, run: Path, kind: str) -> Policy:
     return base_policy(config, run) if kind == "base" else learnt_policy(config, run, is_final=kind == "final")
 
 
-def learnt_policy(config: RunConfig, run: Path, is_final: bool) -> Policy:
+def learnt_policy(config: RunConfig, run: Path, is_final: bool) -> LearntPolicy:
     """Return the policy that finetuning improves; the final one is deterministic and has the newest weights."""
     from policies.acting import LearntPolicy
 

@@ -6,18 +6,25 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from robot.errors import ConfigError
 from robot.store import Episode
 from robot.types import Source
 from sessions.build import robot_spec, sound_store
 from sessions.cloning_plot import cloning_curve
+from sessions.config import load
+from sessions.learning import learnt_policy
 from sessions.plots import LIGHT, as_png
 from sessions.progress import Progress
 from sessions.result import tell
 from sessions.run import Run, open_run, require_run
+from sessions.run_config import RunConfig
 from sessions.trials import trials
 
 SELECTED = {
@@ -54,7 +61,8 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
             progress.advance(updates - done)
             done = updates
 
-        cloned = train_base(episodes, store.spec, config, this.config.task.seed, advance, corrected, trial)
+        judge = None if corrections is None else critics_of(corrections.parent, config.filters_corrections)
+        cloned = train_base(episodes, store.spec, config, this.config.task.seed, advance, corrected, trial, judge)
     folder = this.path / "base"
     cloned.policy.save(folder)
     (folder / EXTERNAL).unlink(missing_ok=True)
@@ -70,6 +78,14 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
         "selected": SELECTED[config.select],
         **cloned.metrics,
     }
+
+
+def critics_of(source: Path, is_asked: bool) -> Callable[[Episode], NDArray[np.bool_]] | None:
+    """Return who judges a session's corrections: its own critics, of the run at `source`; None where nobody asks."""
+    if not is_asked:
+        return None
+    policy = learnt_policy(load(RunConfig, source / "config.yaml"), source, is_final=True)
+    return lambda episode: policy.advantages(episode) >= 0.0
 
 
 def adopted(this: Run, place: str) -> dict[str, Any]:

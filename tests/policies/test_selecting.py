@@ -8,7 +8,7 @@ from conftest import make_episode, toy_spec
 
 from policies.base import BasePolicy
 from policies.base_config import BaseConfig
-from policies.bc import BCConfig, train_base
+from policies.bc import BCConfig, correction_weight, train_base
 from policies.perception import Percept
 from robot.errors import ConfigError
 from robot.store import Episode
@@ -82,3 +82,33 @@ def test_there_must_be_something_to_select_by() -> None:
         train_base(demos(2), toy_spec(), config(select="error", validation=0.0), 0)
     with pytest.raises(ConfigError, match="begin the run with --env local"):
         train_base(demos(2), toy_spec(), config(select="success"), 0)
+
+
+def test_corrections_count_by_their_outcome_and_the_policys_own_steps_never_do() -> None:
+    won, lost = make_episode(6, seed=1, human=(2, 3)), make_episode(6, seed=2, human=(4,), end="failure")
+    stopped = make_episode(6, seed=3, human=(1, 2), end="abort")
+    weigh = config(failed_weight=0.25)
+    assert correction_weight(won, weigh, None).tolist() == [0, 0, 1, 1, 0, 0]
+    assert correction_weight(lost, weigh, None).tolist() == [0, 0, 0, 0, 0.25, 0]
+    assert correction_weight(lost, config(), None).tolist() == [0.0] * 6
+    assert correction_weight(stopped, weigh, None).tolist() == [0.0] * 6
+
+
+def test_a_weight_is_what_a_sample_counts_in_the_loss() -> None:
+    rng = np.random.default_rng(0)
+    states = rng.uniform(-1, 1, (40, 2)).astype(np.float32)
+    up, down = np.full((40, 2), 0.5, np.float32), np.full((40, 2), -0.5, np.float32)
+    demo = make_episode(40, seed=1, observation={"state": states}, action=up)
+    lost = make_episode(40, seed=2, observation={"state": states}, action=down, human=tuple(range(40)), end="failure")
+    chosen = config(failed_weight=0.3, updates=200, learning_rate=3e-3, validation=0.0)
+    planned = train_base([demo], toy_spec(), chosen, 0, corrections=[lost]).policy.predict(Percept(states))
+    assert np.median(planned) > 0.3  # the median of what was shown, by weight; with equal weights it would be between
+
+
+def test_corrections_are_filtered_by_who_judges_them_and_never_without() -> None:
+    won = make_episode(6, seed=1, human=(2, 3, 4))
+    judge = lambda episode: np.array([True, True, True, False, True, True])  # noqa: E731
+    filtering = config(filters_corrections=True)
+    assert correction_weight(won, filtering, judge).tolist() == [0, 0, 1, 0, 1, 0]
+    with pytest.raises(ConfigError, match="asks the critics of the session: take its corrections with nudge pretrain"):
+        train_base(demos(2), toy_spec(), filtering, 0, corrections=[won])

@@ -165,3 +165,25 @@ def test_the_rate_of_the_eyes_is_their_own() -> None:
     assert torch.equal(slow.learner.flat["critic"], fast.learner.flat["critic"])
     ways = [(subject.learner.flat["eyes"] - begun).abs().max() for subject in (slow, fast)]
     assert ways[1] > 50 * ways[0] > 0
+
+
+@pytest.mark.parametrize("eyes", ["base", "own"])
+def test_advantages_are_the_published_critics_rating_of_an_episode(eyes: str, tmp_path: Path) -> None:
+    subject = training(eyes)
+    for episode in online(2):
+        subject.take(episode)
+    weights = WeightsDirectory(tmp_path)
+    weights.publish(subject.version, subject.published(), subject.spec.digest())
+    policy = LearntPolicy(seeing_spec(), seeing_base(), seeing(eyes), weights, deterministic=True)
+    policy.load_weights(subject.version)
+    episode = online(3)[2]
+    aside = subject.buffer.fresh()
+    aside.add(episode, "online")
+    learner = subject.learner
+    batch = learner.seen(aside.windows(aside.pool("online"), 1))
+    views = learner.critic.views(learner.target_flat["critic"])
+    wanted = learner.value(views, batch, batch.action) - learner.value(views, batch, batch.base)
+    np.testing.assert_allclose(policy.advantages(episode), wanted.detach().numpy(), atol=1e-5)
+    silent = LearntPolicy(seeing_spec(), seeing_base(), seeing(eyes), weights)
+    with pytest.raises(ConfigError, match="nobody can judge by them"):
+        silent.advantages(episode)

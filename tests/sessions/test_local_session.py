@@ -172,6 +172,19 @@ def test_a_base_policy_is_chosen_by_its_successes_in_trials_and_leaves_its_curve
     assert not (run / "eval_base.zarr").exists()
 
 
+def test_corrections_that_the_sessions_critics_rate_lower_than_the_base_are_left_out(run: Path) -> None:
+    assert main(["finetune", "--run", str(run), SHORT]) == 0
+    again = ["pretrain", "--from", str(run), "--run"]
+    assert main([*again, str(run.with_name("all")), "bc.updates=5"]) == 0
+    assert main([*again, str(run.with_name("some")), "bc.updates=5", "bc.filters_corrections=true"]) == 0
+    said = [
+        json.loads((run.with_name(name) / "metrics" / "phases.jsonl").read_text().splitlines()[-1])
+        for name in ("all", "some")
+    ]
+    demos = sum(line["steps"] for line in lines(run, "record"))
+    assert demos < said[1]["steps"] < said[0]["steps"]
+
+
 def test_somebody_elses_policy_is_taken_as_the_base_and_finetuned(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
