@@ -34,7 +34,8 @@ def test_what_was_seen_is_kept_beside_the_store_for_these_eyes_and_this_episode_
     blind = dataclasses.replace(episode, attributes=episode.attributes | dict.fromkeys(spec.image_keys))
     np.testing.assert_array_equal(Perception(spec, None, eyes).episode(blind).vector, fresh.vector)
     other = cached(seen_episode(5, seed=4), tmp_path)  # as after an edit of the store: other episodes in the same rows
-    assert not np.array_equal(Perception(spec, None, eyes).episode(other).vector, fresh.vector)
+    seen = Perception(spec, None, eyes).episode(other).vector
+    np.testing.assert_array_equal(seen, Perception(spec, None, eyes).episode(seen_episode(5, seed=4)).vector)
     np.testing.assert_array_equal(Perception(spec, None, eyes).episode(episode).vector, fresh.vector)
     torch.manual_seed(5)
     stranger = Perception(spec, None, Eyes(spec, config()).eval()).episode(episode)

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from conftest import make_episode, toy_spec
 
-from policies.base import BasePolicy
+from policies.base import ActionScaler, BasePolicy
 from policies.base_config import BaseConfig
 from policies.bc import BCConfig, correction_weight, train_base
+from policies.cloning_data import chunks_of
+from policies.features import Features, Standardiser
 from policies.perception import Percept
 from robot.errors import ConfigError
 from robot.store import Episode
+from robot.types import Source
 
 SMALL = BaseConfig(hidden=(16,), chunk=2, execute_steps=1)
 
@@ -112,3 +115,13 @@ def test_corrections_are_filtered_by_who_judges_them_and_never_without() -> None
     assert correction_weight(won, filtering, judge).tolist() == [0, 0, 1, 0, 1, 0]
     with pytest.raises(ConfigError, match="asks the critics of the session: take its corrections with nudge pretrain"):
         train_base(demos(2), toy_spec(), filtering, 0, corrections=[won])
+
+
+def test_a_chunk_ends_where_a_person_let_go_and_does_not_go_on_where_they_took_over_again() -> None:
+    episode = make_episode(8, seed=1, human=(1, 2, 4, 5, 6))
+    features = Features(toy_spec())
+    scaler = ActionScaler(np.zeros(2, np.float32), np.ones(2, np.float32))
+    weight = (episode.source == Source.HUMAN).astype(np.float32)
+    found = chunks_of([(episode, weight)], features, Standardiser.nothing(2), scaler, None, 4)
+    assert found.mask.tolist() == [[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]]
+    np.testing.assert_array_equal(found.target[2, :3].numpy(), episode.action[4:7])
