@@ -65,10 +65,18 @@ def test_the_policy_of_the_most_successes_is_taken_as_it_was_then() -> None:
 
 
 def test_the_policy_of_the_smallest_error_is_taken() -> None:
-    cloned = train_base(demos(), toy_spec(), config(select="error", learning_rate=0.05, updates=80), 0)
+    noisy = [make_episode(12, seed=seed) for seed in range(6)]  # nothing to learn, so that what is learnt does harm
+    cloned = train_base(noisy, toy_spec(), config(select="error", learning_rate=0.05, updates=80, noise=0.0), 0)
     errors = {point["updates"]: point["error"] for point in cloned.curve}
     assert cloned.metrics["selected_error"] == min(errors.values())
     assert errors[cloned.metrics["selected_updates"]] == min(errors.values())
+    held = noisy[np.random.default_rng(0).permutation(6)[0]]
+
+    def error(policy: BasePolicy) -> float:
+        return float(np.abs(policy.predict(Percept(held.observation["state"]))[:, 0] - held.action).mean())
+
+    assert error(cloned.policy) == pytest.approx(min(errors.values()), rel=0.05)
+    assert error(cloned.policy) < error(cloned.last)
 
 
 def test_an_error_is_in_units_of_the_action() -> None:

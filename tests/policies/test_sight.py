@@ -187,3 +187,28 @@ def test_advantages_are_the_published_critics_rating_of_an_episode(eyes: str, tm
     silent = LearntPolicy(seeing_spec(), seeing_base(), seeing(eyes), weights)
     with pytest.raises(ConfigError, match="nobody can judge by them"):
         silent.advantages(episode)
+
+
+def test_both_ends_of_a_window_are_seen_by_their_own_pictures() -> None:
+    still = dataclasses.replace(seeing(), vision=config(shift=0))
+    subject = Training(seeing_spec(), seeing_base(), [seen_episode(6, seed=seed) for seed in range(3)], still)
+    batch = subject.sampler.draw()
+    looked, _ = subject.learner.look(batch)
+    plain = subject.learner.seen(batch)
+    assert torch.equal(looked.state.detach(), plain.state)
+    assert torch.equal(looked.next_state, plain.next_state)
+    eyes, sight = subject.learner.eyes(), subject.learner.sight
+    for state, pictures in ((plain.state, batch.pictures), (plain.next_state, batch.next_pictures)):
+        torch.testing.assert_close(state[:, -sight.size :], sight.forward(eyes, pictures))
+
+
+def test_what_does_not_learn_of_the_eyes_is_part_of_the_state_and_stays() -> None:
+    frozen = dataclasses.replace(seeing(), vision=config(is_frozen=True))
+    subject = Training(seeing_spec(), seeing_base(), [seen_episode(6, seed=seed) for seed in range(3)], frozen)
+    subject.prepare()
+    before = subject.learner.state()["eyes.fixed"].clone()
+    assert len(before) == sum(p.numel() for n, p in subject.learner.eyes().items() if n.startswith("encoders"))
+    for episode in online(2):
+        subject.take(episode)
+    assert torch.equal(subject.learner.state()["eyes.fixed"], before)
+    assert subject.learner.optimisers["eyes"].count > 0
