@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import make_episode, small, toy_spec
+from conftest import make_episode, small, toy_base, toy_spec
 from onnx import TensorProto, helper
 from seeing import seeing_spec, seen_episode
 
@@ -211,8 +211,6 @@ def test_what_is_not_there_or_not_declared_says_what_to_do(tmp_path: Path) -> No
 
 
 def test_a_base_of_our_own_is_loaded_where_no_other_is_named(tmp_path: Path) -> None:
-    from conftest import toy_base
-
     toy_base().save(tmp_path)
     assert isinstance(load_base(tmp_path, toy_spec()), BasePolicy)
     assert dataclasses.is_dataclass(Declared)
