@@ -80,6 +80,13 @@ def check_settings(config: RunConfig) -> None:
     Critics(training.learner, actor, training.value_range)
 
 
+def check_eyes(config: RunConfig, base: Base | None) -> None:
+    """Raise ConfigError where the learner is to have eyes that cannot be, before anything moves."""
+    from policies.sight import learning_sight
+
+    learning_sight(robot_spec(config), base, config.training)
+
+
 def check_checkpoint(run: Path) -> None:
     """Raise StoreError where the learner of a run has a checkpoint that cannot be read."""
     from policies.checkpoint import FILE

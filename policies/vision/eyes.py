@@ -51,7 +51,9 @@ class Eyes(nn.Module):
         if unknown or not config.cameras:
             there = ", ".join(key.removeprefix("images/") for key in spec.image_keys) or "none"
             asked = ", ".join(config.cameras) or "no camera"
-            raise ConfigError(f"vision.cameras asks for {asked}; the cameras of {spec.name} are: {there}.")
+            raise ConfigError(
+                f"vision.cameras asks for {asked}; the cameras of {spec.name} are: {there}. Name some of them."
+            )
         self.spec, self.config, self.keys = spec, config, config.keys
         count = 1 if config.is_shared else len(self.keys)
         self.encoders = nn.ModuleList(encoder_for(config) for _ in range(count))

@@ -111,7 +111,7 @@ def test_crops_that_are_none_are_refused(values, why: str) -> None:
 
 
 def test_a_camera_that_the_robot_has_not_is_refused_with_those_it_has() -> None:
-    with pytest.raises(ConfigError, match=r"asks for side; the cameras of toy/seeing are: front, wrist\."):
+    with pytest.raises(ConfigError, match=r"asks for side; the cameras of toy/seeing are: front, wrist\. Name"):
         Eyes(seeing_spec(), config(cameras=("side",)))
 
 

@@ -185,6 +185,17 @@ def test_corrections_that_the_sessions_critics_rate_lower_than_the_base_are_left
     assert demos < said[1]["steps"] < said[0]["steps"]
 
 
+@pytest.mark.parametrize(
+    ("eyes", "why"), [("own", "asks for no camera; the cameras of"), ("tuned", "it has none; clone one that sees")]
+)
+def test_eyes_that_cannot_be_are_refused_before_anything_moves(
+    run: Path, capsys: pytest.CaptureFixture[str], eyes: str, why: str
+) -> None:
+    said = refusal(capsys, "finetune", "--run", str(run), f"training.eyes={eyes}", SHORT)
+    assert why in said
+    assert not (run / "online.zarr").exists()
+
+
 def test_somebody_elses_policy_is_taken_as_the_base_and_finetuned(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
