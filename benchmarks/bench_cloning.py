@@ -43,29 +43,23 @@ Path2 = NDArray[np.float32]
 
 def main() -> None:
     is_quick = measure.quick(__doc__)
-    folder = measure.FOLDER / "cloning"
-    paths: dict[str, list[Path2]] = {}
+    folder = measure.FOLDER / ("cloning-quick" if is_quick else "cloning")
     parts: dict[str, measure.Part] = {
-        name: lambda name=name: kind(name, folder, paths, is_quick)  # type: ignore[misc]
+        name: lambda name=name: kind(name, folder, is_quick)  # type: ignore[misc]
         for name in (("mlp",) if is_quick else KINDS)
     }
     measure.campaign("cloning", parts, is_quick)
-    if paths:
-        draw(paths, folder / "ways.png")
+    draw(folder)
 
 
-def kind(name: str, folder: Path, paths: dict[str, list[Path2]], is_quick: bool) -> list[dict[str, Any]]:
-    """Clone with one kind of base policy, seed by seed; returns its metrics, and adds its paths."""
+def kind(name: str, folder: Path, is_quick: bool) -> list[dict[str, Any]]:
+    """Clone with one kind of base policy, seed by seed; returns its metrics."""
     episodes, wins, above = (10 if is_quick else 50), [], []
     for seed in SEEDS[:1] if is_quick else SEEDS:
         run = cloned(name, folder, seed, is_quick)
         with open_session(run, is_realtime=False) as session:
             wins.append(int(evaluate(run, session, "base", episodes)["successes"]))
-        reader = StoreReader.open(run.store("eval_base"))
-        played = (reader.episode(index) for index in range(len(reader)))
-        found = [np.asarray(episode.observation["state"], np.float32) for episode in played]
-        paths.setdefault(name, []).extend(found)
-        above.append(float(np.mean([path[np.abs(path[:, 0]).argmin(), 1] > 0 for path in found])))
+        above.append(float(np.mean([path[np.abs(path[:, 0]).argmin(), 1] > 0 for path in paths_of(run.path)])))
     rate = wilson(sum(wins), episodes * len(wins))
     note = f"by seed {wins} of {episodes}; 95% [{rate.low:.0%}, {rate.high:.0%}]"
     return [
@@ -74,19 +68,19 @@ def kind(name: str, folder: Path, paths: dict[str, list[Path2]], is_quick: bool)
     ]
 
 
+def paths_of(run: Path) -> list[Path2]:
+    """Return the points of every episode of a run's evaluation."""
+    reader = StoreReader.open(run / "eval_base.zarr")
+    return [np.asarray(reader.episode(index).observation["state"], np.float32) for index in range(len(reader))]
+
+
 def cloned(name: str, folder: Path, seed: int, is_quick: bool) -> Run:
     """Return a fresh run with the seed's demonstrations and a base policy of this kind."""
-    demos = folder / f"demos-{seed}"
     path = folder / f"{name}-{seed}"
-    for old in (path, *([demos] if is_quick else [])):
-        shutil.rmtree(old, ignore_errors=True)
-    if not (demos / "demos.zarr").exists():
-        shutil.rmtree(demos, ignore_errors=True)
-        first = _open(demos, seed, ())
-        with open_session(first, is_realtime=False) as session:
-            record(first, session, 10 if is_quick else DEMONSTRATIONS)
+    shutil.rmtree(path, ignore_errors=True)
     run = _open(path, seed, (*KINDS[name], *(("bc.updates=50",) if is_quick else ())))
-    shutil.copytree(demos / "demos.zarr", path / "demos.zarr")
+    with open_session(run, is_realtime=False) as session:
+        record(run, session, 10 if is_quick else DEMONSTRATIONS)
     pretrain(run)
     return run
 
@@ -104,12 +98,16 @@ def _open(path: Path, seed: int, overrides: tuple[str, ...]) -> Run:
     return open_run(arguments, "record")
 
 
-def draw(paths: dict[str, list[Path2]], file: Path) -> None:
-    """Leave a picture of every path of every kind."""
+def draw(folder: Path) -> None:
+    """Leave a picture of every path of every kind that has been evaluated in `folder`."""
+    runs = {name: sorted(folder.glob(f"{name}-*/eval_base.zarr")) for name in KINDS}
+    paths = {
+        name: [path for store in stores for path in paths_of(store.parent)] for name, stores in runs.items() if stores
+    }
     figure, axes = new_figure(LIGHT, 2.7, 1, len(paths), sharey=True)
     for axis, (name, found) in zip(axes, paths.items(), strict=True):
         _draw(axis, name, found)
-    file.write_bytes(as_png(figure, LIGHT))
+    (folder / "ways.png").write_bytes(as_png(figure, LIGHT))
 
 
 def _draw(axis: Axes, name: str, found: list[Path2]) -> None:

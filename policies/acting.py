@@ -93,8 +93,7 @@ class LearntPolicy:
         self.directions = Directions()
         self.sight = learning_sight(spec, base, config)
         self.states = States(spec, base, uses_base=self.config.needs_base, sight=self.sight)
-        size = self.states.size + (0 if self.sight is None else self.sight.size)
-        self.actor = Actor(self.config, size, spec.action_size, gripper_axis=spec.gripper_axis)
+        self.actor = Actor(self.config, self.states.seen_size, spec.action_size, gripper_axis=spec.gripper_axis)
         self.critics = Critics(config.learner, self.actor, config.value_range)
         self._judges: Views = {}
         self._views = self.actor.network.views(self.actor.initial(torch.Generator().manual_seed(0)))
@@ -108,7 +107,6 @@ class LearntPolicy:
         self._rng = np.random.default_rng(0)
         self._step = 0
         self._is_trial = self._is_bases = False
-        self._seen = torch.zeros(1, 0)
 
     def reset(self, seed: int) -> None:
         if self.base is not None:
@@ -126,12 +124,10 @@ class LearntPolicy:
 
     def act(self, observation: Observation) -> Decision:
         seen = self.states.perception.one(observation)
-        feature = seen.vector
-        self._seen = self._look(observation)
         plan = self._planned(observation, seen)
         base = plan.base_action if plan is not None else np.zeros(self.spec.action_size, np.float32)
         phase = plan.chunk_phase if plan is not None else 0
-        chosen = self._choose(feature, base, phase)
+        chosen = self._choose(observation, seen.vector, base, phase)
         self._step += 1
         stored = base if plan is not None else self._absent
         return Decision(chosen.action, stored, chosen.residual, phase, self.version)
@@ -189,26 +185,26 @@ class LearntPolicy:
             shapes |= {f"eyes.{name}": shape for name, shape in seen.items()}
         return shapes | dict.fromkeys(("standardiser.mean", "standardiser.scale"), (self.states.size,))
 
-    def _choose(self, feature: Float, base: Float, phase: int) -> Proposal:
+    def _choose(self, observation: Observation, feature: Float, base: Float, phase: int) -> Proposal:
         if self.directions.stage == START and not self.deterministic:
-            return self._start(feature, base, phase)
+            return self._start(observation, feature, base, phase)
         is_guided = self._step < self.directions.guide_steps and not self.deterministic
         if self.base is not None and (is_guided or self._is_bases or self.directions.alarm):
             return self._corrected(base, np.zeros_like(base))
-        return self._learnt(feature, base, phase)
+        return self._learnt(observation, feature, base, phase)
 
-    def _start(self, feature: Float, base: Float, phase: int) -> Proposal:
+    def _start(self, observation: Observation, feature: Float, base: Float, phase: int) -> Proposal:
         starter, noise = self.schedule.starter, self.schedule.start_noise
         if starter == "uniform":
             return Proposal(self._rng.uniform(-1.0, 1.0, len(base)).astype(np.float32), self._absent)
         if starter == "policy" or self.base is None:
-            return self._learnt(feature, base, phase)
+            return self._learnt(observation, feature, base, phase)
         return self._corrected(base, self._rng.uniform(-noise, noise, len(base)).astype(np.float32))
 
-    def _learnt(self, feature: Float, base: Float, phase: int) -> Proposal:
+    def _learnt(self, observation: Observation, feature: Float, base: Float, phase: int) -> Proposal:
         state = self._standardiser(self.states.of(feature[None], base[None], np.array([phase])))
         with torch.no_grad():
-            at = torch.cat([torch.from_numpy(state), self._seen], dim=1)
+            at = torch.cat([torch.from_numpy(state), self._look(observation)], dim=1)
             if self._is_refused(at, base):
                 return self._corrected(base, np.zeros_like(base))
             u = self._explored(at)
@@ -228,8 +224,7 @@ class LearntPolicy:
         """Return what the learnt eyes see, (1, Z); without such eyes there is no number."""
         if self.sight is None:
             return torch.zeros(1, 0)
-        with torch.no_grad():
-            return self.sight.forward(self._eyes, self.sight.lens({k: observation[k][None] for k in self.sight.keys}))
+        return self.sight.forward(self._eyes, self.sight.lens({k: observation[k][None] for k in self.sight.keys}))
 
     def _is_refused(self, at: Tensor, base: Float) -> bool:
         if self.config.gate == "none" or self._is_trial or self.version == NO_VERSION:

@@ -172,7 +172,7 @@ class _Cloning:
         self._data, self._kept = chunks(parts), chunks(kept) if kept else None
         self._metrics = {"episodes": float(len(parts)), "steps": float(len(self._data))}
         self._curve: list[dict[str, float]] = []
-        self._best: tuple[float, BasePolicy] | None = None
+        self._best: tuple[float, BasePolicy, dict[str, float]] | None = None
 
     def run(self, on_progress: Progress | None, trial: Trial | None) -> Cloned:
         config, data = self._config, self._data
@@ -191,11 +191,12 @@ class _Cloning:
             optimiser.step()
             schedule.step()
             recent = torch.lerp(loss.detach(), recent, 0.99) if update > 1 else loss.detach()
-            self._note(update, float(recent) if self._is_point(update) else None, trial)
+            if self._is_point(update):
+                self._note(update, float(recent), trial)
             if on_progress and (update % 50 == 0 or update == config.updates):
                 on_progress(update, config.updates)
         last = self._policy()
-        chosen = last if self._best is None or config.select == "last" else self._best[1]
+        chosen = last if self._best is None else self._best[1]
         return Cloned(chosen, self._metrics | self._told(), last, self._curve)
 
     def _is_point(self, update: int) -> bool:
@@ -206,10 +207,8 @@ class _Cloning:
         c = self._config
         return c.select == "success" and (update * c.trials) % c.updates < c.trials
 
-    def _note(self, update: int, loss: float | None, trial: Trial | None) -> None:
+    def _note(self, update: int, loss: float, trial: Trial | None) -> None:
         """Add a point to the curve, and keep the policy where it is the best so far."""
-        if loss is None:
-            return
         point = {"updates": float(update), "train_loss": loss}
         if self._kept is not None:
             point["error"] = self._error(self._kept)
@@ -219,7 +218,7 @@ class _Cloning:
         if self._config.select in point:
             value = point[self._config.select] * (-1.0 if self._config.select == "error" else 1.0)
             if self._best is None or value >= self._best[0]:
-                self._best = value, self._policy()
+                self._best = value, self._policy(), point
 
     def _error(self, kept: Chunks) -> float:
         """Return the mean error of the actions that would be executed, in units of the action."""
@@ -237,16 +236,8 @@ class _Cloning:
         found = {"train_loss": last["train_loss"]}
         if "error" in last:
             found["validation_error"] = last["error"]
-        chosen = self._chosen()
-        return found if chosen is None else found | {f"selected_{k}": v for k, v in chosen.items()}
-
-    def _chosen(self) -> dict[str, float] | None:
-        """Return the point of the curve that was chosen, where it was not simply the last."""
-        by = self._config.select
-        if by == "last":
-            return None
-        sign = -1.0 if by == "error" else 1.0
-        return max((p for p in self._curve if by in p), key=lambda p: (sign * p[by], p["updates"]))
+        selected = {} if self._best is None else self._best[2]
+        return found | {f"selected_{name}": value for name, value in selected.items()}
 
     def _policy(self) -> BasePolicy:
         model, eyes = copy.deepcopy((self._model, self._eyes))  # a policy's are frozen, and these go on learning

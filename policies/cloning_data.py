@@ -13,7 +13,7 @@ from torch import Tensor
 from policies.base import ActionScaler
 from policies.chunks.model import Seen
 from policies.features import Features, Standardiser
-from policies.perception import AT_ONCE
+from policies.perception import in_parts
 from policies.vision.cache import SeenCache
 from policies.vision.eyes import Eyes, Pictures
 from robot.store import Episode
@@ -75,6 +75,7 @@ def chunks_of(
     """Return the chosen steps of each episode; actions that would lie after its end are masked."""
     rows: list[tuple[NDArray[np.float32], ...]] = []
     maps: list[list[Tensor]] = []
+    cache = SeenCache(eyes.digest(whole=False)) if eyes is not None and eyes.config.is_frozen else None
     pictures: dict[str, list[Tensor]] = {key: [] for key in (eyes.keys if eyes is not None else ())}
     for episode, weight in parts:
         length, chosen = episode.length, weight > 0.0
@@ -84,8 +85,8 @@ def chunks_of(
         action = scaler.scale(episode.action)[np.minimum(index, length - 1)]
         feature = standardiser(features(episode.observation))
         rows.append((feature[chosen], action[chosen], (inside * weight[:, None]).astype(np.float32)[chosen]))
-        if eyes is not None and eyes.config.is_frozen:
-            maps.append([found[torch.from_numpy(chosen)] for found in frozen_maps(eyes, episode)])
+        if eyes is not None and cache is not None:
+            maps.append([found[torch.from_numpy(chosen)] for found in frozen_maps(eyes, cache, episode)])
         elif eyes is not None:
             for key, looked in eyes.lens({key: episode.images(key)[chosen] for key in eyes.keys}).items():
                 pictures[key].append(looked)
@@ -95,16 +96,13 @@ def chunks_of(
     return Chunks(torch.from_numpy(feature), torch.from_numpy(target), torch.from_numpy(mask), whole, joined)
 
 
-def frozen_maps(eyes: Eyes, episode: Episode) -> list[Tensor]:
+def frozen_maps(eyes: Eyes, cache: SeenCache, episode: Episode) -> list[Tensor]:
     """Return the maps (T, C, h, w) of each camera: from beside the store, where these encoders looked before."""
-    cache = SeenCache(eyes.digest(whole=False))
-    found = cache.get(episode)
-    if found is None:
-        pictures = eyes.lens({key: episode.images(key) for key in eyes.keys})
-        parts: list[list[Tensor]] = []
+
+    def look() -> dict[str, Tensor]:
         with torch.no_grad():
-            for start in range(0, episode.length, AT_ONCE):
-                parts.append(eyes.maps({key: picture[start : start + AT_ONCE] for key, picture in pictures.items()}))
-        found = {f"map{index}": torch.cat(maps).contiguous() for index, maps in enumerate(zip(*parts, strict=True))}
-        cache.put(episode, found)
+            parts = [eyes.maps(some) for some in in_parts(eyes.lens({key: episode.images(key) for key in eyes.keys}))]
+        return {f"map{index}": torch.cat(maps).contiguous() for index, maps in enumerate(zip(*parts, strict=True))}
+
+    found = cache.of(episode, look)
     return [found[f"map{index}"] for index in range(len(eyes.keys))]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from policies.base import BasePolicy
 from policies.jsonfile import read_json, write_json
-from policies.perception import AT_ONCE, Percept, pictures_of, with_final
+from policies.perception import Percept, in_parts, pictures_of, with_final
 from policies.plans import Plans
 from robot.errors import ConfigError, SpecError
 from robot.specs import ArraySpec, RobotSpec
@@ -161,12 +161,8 @@ class ExternalPolicy:
             key: pictures_of(episode, key) if key.startswith("images/") else states[key]
             for key in self.declared.observation
         }
-        length = episode.transitions
-        parts = [
-            self.predict({key: value[start : start + AT_ONCE] for key, value in whole.items()})
-            for start in range(0, length + 1, AT_ONCE)
-        ]
-        return self._plans.labels(np.concatenate(parts), episode.source[:length] == Source.HUMAN)
+        chunks = np.concatenate([self.predict(some) for some in in_parts(whole)])
+        return self._plans.labels(chunks, episode.source[: episode.transitions] == Source.HUMAN)
 
     def digest(self) -> str:
         """Return 16 hex digits of its declaration, name and content."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from robot.store import Episode
 from robot.types import Observation
 
 Float = NDArray[np.float32]
+Rows = TypeVar("Rows", Tensor, NDArray[np.generic])
 
 AT_ONCE = 64
 """Pictures of a camera that are looked at together."""
@@ -80,27 +81,32 @@ class Perception:
         """Return what eyes make of an episode's pictures: from beside the store, where they looked at them before."""
         if self._cache is None:
             self._cache = SeenCache(f"{eyes.digest()}-maps" if self.gives_maps else eyes.digest())
-        found = self._cache.get(episode)
-        if found is None:
+
+        def look() -> dict[str, Tensor]:
             seen, maps = self._looked({key: pictures_of(episode, key) for key in eyes.keys}, eyes)
-            found = {"seen": torch.from_numpy(seen)} | {f"map{index}": each for index, each in enumerate(maps)}
-            self._cache.put(episode, found)
-        maps = tuple(found[f"map{index}"] for index in range(len(found) - 1))
-        return found["seen"].numpy(), maps
+            return {"seen": torch.from_numpy(seen)} | {f"map{index}": each for index, each in enumerate(maps)}
+
+        found = self._cache.of(episode, look)
+        return found["seen"].numpy(), tuple(found[f"map{index}"] for index in range(len(found) - 1))
 
     def _looked(self, images: Mapping[str, NDArray[np.generic]], eyes: Eyes) -> tuple[Float, tuple[Tensor, ...]]:
-        pictures = eyes.lens(images)
-        count = len(next(iter(pictures.values())))
         found: list[Float] = []
         maps: list[list[Tensor]] = []
         with torch.no_grad():
-            for start in range(0, count, AT_ONCE):
-                some = eyes.maps({key: picture[start : start + AT_ONCE] for key, picture in pictures.items()})
+            for pictures in in_parts(eyes.lens(images)):
+                some = eyes.maps(pictures)
                 found.append(eyes.pooled(some).numpy())
                 if self.gives_maps:
                     maps.append(some)
         whole = tuple(torch.cat(parts).contiguous() for parts in zip(*maps, strict=True))
         return np.concatenate(found), whole
+
+
+def in_parts(columns: Mapping[str, Rows]) -> Iterator[dict[str, Rows]]:
+    """Yield columns (N, ...) by key in parts of at most `AT_ONCE` rows."""
+    count = len(next(iter(columns.values())))
+    for start in range(0, count, AT_ONCE):
+        yield {key: rows[start : start + AT_ONCE] for key, rows in columns.items()}
 
 
 def with_final(episode: Episode) -> dict[str, NDArray[np.generic]]:

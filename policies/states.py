@@ -47,6 +47,8 @@ class States:
         self.perception = theirs or Perception(spec, None if base is None else base.features)
         extra = spec.action_size + base.phases if base is not None and uses_base else 0
         self.size = self.perception.size + extra
+        self.seen_size = self.size + (0 if sight is None else sight.size)
+        """Of a state with what the learner's own eyes see at its end."""
 
     def of(self, feature: Float, base_action: Float, phase: NDArray[np.int64]) -> Float:
         """Return states (B, `size`) of features (B, D), base actions (B, A) and chunk phases (B,)."""

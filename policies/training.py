@@ -82,8 +82,7 @@ class Training:
             self.buffer.add(episode, DEMO)
         self.sampler = QuotaSampler(self.buffer, config.sampler, config.seed, config.device)
         dtype = getattr(torch, config.learner.precision)
-        size = states.size + (0 if sight is None else sight.size)
-        actor = Actor(config.actor, size, spec.action_size, dtype, spec.gripper_axis)
+        actor = Actor(config.actor, states.seen_size, spec.action_size, dtype, spec.gripper_axis)
         eyes = base.eyes if base is not None and config.eyes == "tuned" else None
         self.learner = Learner(config.learner, actor, config.value_range, config.seed, config.device, sight, eyes)
         self._measures = Measures(self.learner, self.buffer, config.value_range)

@@ -25,7 +25,7 @@ class ChunkModel(nn.Module):
     """Predicts chunks (B, `chunk`, `actions`) of scaled actions, within about [-1, 1].
 
         loss = model.loss(seen, target, mask, generator)     # training
-        chunks = model.predict(seen, noise)                  # noise from `draw`
+        chunks = model.predict(seen, noise)                  # standard normal noise
 
     A model is a function of what is seen and of `noise`: it draws nothing itself, so that it repeats.
 

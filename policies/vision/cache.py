@@ -7,6 +7,7 @@ the very weights; one that is damaged is made anew.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor
@@ -22,15 +23,21 @@ class SeenCache:
     """Tensors by episode, for eyes with one digest.
 
     cache = SeenCache(eyes.digest())
-    found = cache.get(episode)
-    if found is None:
-        cache.put(episode, tensors)
+    tensors = cache.of(episode, lambda: looked_at(episode))
     """
 
     def __init__(self, digest: str) -> None:
         self._digest = digest
 
-    def get(self, episode: Episode) -> dict[str, Tensor] | None:
+    def of(self, episode: Episode, look: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Return what was kept of this episode; where there is nothing, what `look` gives, which is kept."""
+        found = self._get(episode)
+        if found is None:
+            found = look()
+            self._put(episode, found)
+        return found
+
+    def _get(self, episode: Episode) -> dict[str, Tensor] | None:
         """Return what was put for this episode; None where there is nothing, or nothing that can be trusted."""
         path = self._path(episode)
         if not path.exists():
@@ -41,7 +48,7 @@ class SeenCache:
             return None
         return tensors if header == _names(episode) else None
 
-    def put(self, episode: Episode, tensors: dict[str, Tensor]) -> None:
+    def _put(self, episode: Episode, tensors: dict[str, Tensor]) -> None:
         """Keep tensors for an episode of a store on the disk; where it cannot be written nothing is kept."""
         if not episode.store.is_dir():  # it was moved away: nothing is to appear in its place
             return

@@ -118,7 +118,10 @@ def test_a_weight_is_what_a_sample_counts_in_the_loss() -> None:
 
 def test_corrections_are_filtered_by_who_judges_them_and_never_without() -> None:
     won = make_episode(6, seed=1, human=(2, 3, 4))
-    judge = lambda episode: np.array([True, True, True, False, True, True])  # noqa: E731
+
+    def judge(episode: Episode) -> np.ndarray:
+        return np.array([True, True, True, False, True, True])
+
     filtering = config(filters_corrections=True)
     assert correction_weight(won, filtering, judge).tolist() == [0, 0, 1, 0, 1, 0]
     with pytest.raises(ConfigError, match="asks the critics of the session: take its corrections with nudge pretrain"):
