@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from policies.actor import Actor
 from policies.base import BasePolicy
 from policies.critics import Critics
 from policies.external import Base
@@ -21,6 +21,7 @@ from policies.proof import player
 from policies.schedule import START, Directions
 from policies.sight import learning_sight
 from policies.states import States
+from policies.steering import steered
 from policies.training_config import TrainingConfig
 from policies.weights import WeightsDirectory
 from robot.errors import ConfigError
@@ -92,8 +93,10 @@ class LearntPolicy:
         self.version = NO_VERSION
         self.directions = Directions()
         self.sight = learning_sight(spec, base, config)
-        self.states = States(spec, base, uses_base=self.config.needs_base, sight=self.sight)
-        self.actor = Actor(self.config, self.states.seen_size, spec.action_size, gripper_axis=spec.gripper_axis)
+        self.states = States(
+            spec, base, uses_base=self.config.sees_base, sight=self.sight, steered=steered(base, config)
+        )
+        self.actor = self.states.actor(self.config)
         self.critics = Critics(config.learner, self.actor, config.value_range)
         self._judges: Views = {}
         self._views = self.actor.network.views(self.actor.initial(torch.Generator().manual_seed(0)))
@@ -101,12 +104,12 @@ class LearntPolicy:
         self._eyes: Views = {}
         if self.sight is not None:  # until there are weights a residual is zero, whatever is seen
             self._eyes = self.sight.whole(*self.sight.initial(torch.Generator().manual_seed(0)))
-        self._standardiser = Standardiser.nothing(self.states.size)
+        self._standardiser = self.states.standardiser
         self._bound: Float = self.actor.bound.numpy()
         self._absent = np.full(spec.action_size, np.nan, np.float32)
         self._rng = np.random.default_rng(0)
         self._step = 0
-        self._is_trial = self._is_bases = False
+        self._is_trial = self._is_bases = self._is_steered = False
 
     def reset(self, seed: int) -> None:
         if self.base is not None:
@@ -124,6 +127,8 @@ class LearntPolicy:
 
     def act(self, observation: Observation) -> Decision:
         seen = self.states.perception.one(observation)
+        if self.states.steered is not None and isinstance(self.base, BasePolicy):
+            return self._steer(self.base, seen)
         plan = self._planned(observation, seen)
         base = plan.base_action if plan is not None else np.zeros(self.spec.action_size, np.float32)
         phase = plan.chunk_phase if plan is not None else 0
@@ -188,10 +193,33 @@ class LearntPolicy:
     def _choose(self, observation: Observation, feature: Float, base: Float, phase: int) -> Proposal:
         if self.directions.stage == START and not self.deterministic:
             return self._start(observation, feature, base, phase)
-        is_guided = self._step < self.directions.guide_steps and not self.deterministic
-        if self.base is not None and (is_guided or self._is_bases or self.directions.alarm):
+        if self.base is not None and self._is_left_to_base():
             return self._corrected(base, np.zeros_like(base))
         return self._learnt(observation, feature, base, phase)
+
+    def _is_left_to_base(self) -> bool:
+        is_guided = self._step < self.directions.guide_steps and not self.deterministic
+        return is_guided or self._is_bases or bool(self.directions.alarm)
+
+    def _steer(self, base: BasePolicy, seen: Percept) -> Decision:
+        """Return what a base does whose noise is ours to choose; what it would have done by its own is not known."""
+        noise = None
+        if base.plans_next:
+            noise = self._noise(seen)
+            self._is_steered = noise is not None
+        self._step += 1
+        decision = replace(base.act_on(seen, noise), weights_version=self.version)
+        return replace(decision, base_action=self._absent) if self._is_steered else decision
+
+    def _noise(self, seen: Percept) -> Float | None:
+        """Return the noise (1, W) of the next plan; None where the base draws its own."""
+        is_start = self.directions.stage == START and not self.deterministic
+        if is_start and self.schedule.starter == "uniform":
+            return (self._rng.uniform(-1.0, 1.0, self._bound.shape)[None] * self._bound).astype(np.float32)
+        if self.version == NO_VERSION or (is_start and self.schedule.starter == "base") or self._is_left_to_base():
+            return None
+        with torch.no_grad():
+            return self._explored(torch.from_numpy(self._standardiser(seen.vector[None])))[None]
 
     def _start(self, observation: Observation, feature: Float, base: Float, phase: int) -> Proposal:
         starter, noise = self.schedule.starter, self.schedule.start_noise

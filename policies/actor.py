@@ -13,7 +13,7 @@ from policies.networks import ACTIVATIONS, EnsembleMlp, Views
 from robot.errors import ConfigError
 from robot.settings import Settings, setting
 
-COMPOSERS = ("residual", "policy")
+COMPOSERS = ("residual", "policy", "steering")
 HEADS = ("deterministic", "gaussian")
 GRIPPER_CHOICES = 3
 """Of the discrete gripper head: close, stay, open; the actions -1, 0, 1 (HIL-SERL)."""
@@ -26,7 +26,10 @@ class ActorConfig(Settings):
     """What acts, and how far it may go. Noise and deviations are shares of the bound."""
 
     composer: str = setting(
-        "residual", "residual: a = clip(base + u); policy: a = u, whatever a base policy does", choices=COMPOSERS
+        "residual",
+        "residual: a = clip(base + u); policy: a = u, whatever a base policy does; steering: a = what the base makes "
+        "of the noise u (DSRL)",
+        choices=COMPOSERS,
     )
     head: str = setting(
         "deterministic",
@@ -34,12 +37,17 @@ class ActorConfig(Settings):
         choices=HEADS,
     )
     bound: tuple[float, ...] = setting(
-        (0.5,), "largest |u| of a residual: one number, or one an action axis, in action units", low=1e-6, high=2.0
+        (0.5,),
+        "largest |u| of a residual: one number, or one an action axis, in action units; or of a noise that steers: one",
+        low=1e-6,
+        high=5.0,
     )
     hidden: tuple[int, ...] = setting((128, 128), "width of each hidden layer", low=1, high=4096)
     has_norm: bool = setting(True, "normalise the hidden layers (LayerNorm)")
     activation: str = setting("relu", "activation of the hidden layers", choices=ACTIVATIONS)
-    begins_at_zero: bool = setting(True, "the last layer begins at zero, so that u does (ResFiT)")
+    begins_at_zero: bool = setting(
+        True, "the last layer begins at zero, so that a residual does (ResFiT), or the mean of a noise that steers"
+    )
     noise: float = setting(0.2, "noise of a deterministic head while exploring, standard deviation", low=0.0, high=2.0)
     noise_clip: float = setting(1.0, "largest such noise", low=0.0, high=10.0)
     log_std_low: float = setting(-5.0, "lower bound of a Gaussian head's log standard deviation", low=-20.0, high=0.0)
@@ -81,9 +89,19 @@ class ActorConfig(Settings):
     )
 
     @property
+    def is_steering(self) -> bool:
+        """Whether u is the noise that a base draws."""
+        return self.composer == "steering"
+
+    @property
+    def sees_base(self) -> bool:
+        """Whether the base's action is part of the state."""
+        return self.composer == "residual" or self.gate != "none"
+
+    @property
     def needs_base(self) -> bool:
         """Whether what is learnt refers to a base policy."""
-        return self.composer == "residual" or self.gate != "none"
+        return self.sees_base or self.is_steering
 
 
 class Actor:
@@ -91,6 +109,7 @@ class Actor:
 
         residual:  a = clip(b + bound * tanh(f(s)), -1, 1)        (ResFiT, equation 2)
         policy:    a = tanh(f(s))                                 (SAC, TD3)
+        steering:  a = G(s, bound * tanh(f(s)))                   (DSRL; `policies.steering` has G)
 
     Inputs s are features, and with a base policy its action and chunk phase: without these two a chunked base is not
     Markov. A residual's last layer begins at zero, weights and bias, so that an untrained residual is exactly zero.
@@ -99,9 +118,10 @@ class Actor:
 
     Args:
         config: see ActorConfig.
-        state_size, action_size: S, A.
+        state_size, action_size: S, A; of what steers, A is the size of the noise.
         dtype: what the network's products are computed in; that of who acts is float32.
         gripper_axis: what the robot calls its gripper, -1 for none; `config.gripper_axis` goes before it.
+        judged_size: numbers of an action that the critics judge; 0: all that the network decides.
     """
 
     def __init__(
@@ -111,6 +131,7 @@ class Actor:
         action_size: int,
         dtype: torch.dtype = torch.float32,
         gripper_axis: int = -1,
+        judged_size: int = 0,
     ) -> None:
         self.config, self.state_size, self.action_size = config, state_size, action_size
         if config.gripper_axis >= action_size:
@@ -122,6 +143,7 @@ class Actor:
         self.has_gripper = config.has_gripper_head and self.gripper_axis >= 0
         """Whether there is a gripper with a head of its own."""
         self.axes = tuple(axis for axis in range(action_size) if not self.has_gripper or axis != self.gripper_axis)
+        self.judged_size = judged_size or len(self.axes)
         self.bound = self._bounds()
         is_gaussian = config.head == "gaussian"
         outputs = len(self.axes) * (2 if is_gaussian else 1)
@@ -129,6 +151,7 @@ class Actor:
             1, state_size, config.hidden, outputs, has_norm=config.has_norm, activation=config.activation, dtype=dtype
         )
         self.is_gaussian, self.is_residual = is_gaussian, config.composer == "residual"
+        self.is_steering = config.is_steering
 
     def _bounds(self) -> Tensor:
         bound = self.config.bound
@@ -148,8 +171,9 @@ class Actor:
         return self
 
     def initial(self, generator: torch.Generator) -> Tensor:
-        """Return fresh flat parameters; those of a residual give u = 0 where `begins_at_zero`."""
-        return self.network.initial(generator, zero_last=self.is_residual and self.config.begins_at_zero)
+        """Return fresh flat parameters; where `begins_at_zero`, a residual's give u = 0, a noise's the mean 0."""
+        refers = self.is_residual or self.is_steering
+        return self.network.initial(generator, zero_last=refers and self.config.begins_at_zero)
 
     def mode(self, views: Views, state: Tensor) -> Tensor:
         """Return u (B, U) for states (B, S) without any noise; |u| <= bound for any weights."""
@@ -193,6 +217,10 @@ class Actor:
         action[:, self.gripper_axis] = grip
         return action
 
+    def idle_grip(self, u: Tensor) -> Tensor | None:
+        """Return what stands for the choice of a gripper's own head where it does not count; None without one."""
+        return u.new_zeros(len(u)) if self.has_gripper else None
+
     def deviation(self, action: Tensor, base: Tensor) -> Tensor:
         """Return (B, U): by how many bounds an action (B, A) deviates from the base's, within [-3, 3]."""
         axes = list(self.axes)
@@ -200,5 +228,5 @@ class Actor:
         return (difference / self.bound).clamp(-3.0, 3.0)
 
     def arm(self, action: Tensor) -> Tensor:
-        """Return the part (B, U) of actions (B, A) that the actor's network decides."""
+        """Return the part (B, J) of actions (B, A) that the critics judge: all but a gripper with a head of its own."""
         return action if not self.has_gripper else action[:, list(self.axes)]

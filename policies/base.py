@@ -15,6 +15,7 @@ from torch import Tensor
 
 from policies.base_config import BaseConfig
 from policies.chunks.act import ActChunk
+from policies.chunks.decoder import Decoder
 from policies.chunks.diffusion import DiffusionChunk
 from policies.chunks.flow import FlowChunk
 from policies.chunks.mlp import MlpChunk
@@ -37,7 +38,9 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ActionScaler:
-    """Maps the data's actions to about [-1, 1] and back, with head-room at both ends (ResFiT, ActionScaler).
+    """Maps the data's actions to about [-1, 1], with head-room at both ends (ResFiT, ActionScaler).
+
+    `policies.chunks.decoder` maps them back.
 
     Attributes:
         middle, half: (A,) centre and half range, normalised action units.
@@ -55,9 +58,6 @@ class ActionScaler:
 
     def scale(self, action: Float) -> Float:
         return (action - self.middle) / self.half
-
-    def unscale(self, scaled: Float) -> Float:
-        return self.middle + np.clip(scaled, -1.0, 1.0) * self.half
 
 
 class BasePolicy:
@@ -90,7 +90,7 @@ class BasePolicy:
         self.eyes = None if eyes is None else eyes.eval().requires_grad_(requires_grad=False)
         self.perception = Perception(spec, config.features, self.eyes, gives_maps=config.kind == "act")
         self.standardiser = standardiser or Standardiser.nothing(self.perception.size)
-        self._limit = 1.0 / (1.0 + config.head_room)
+        self.decoder = Decoder(self.model, scaler.middle, scaler.half, 1.0 / (1.0 + config.head_room))
         self._absent = np.full(spec.action_size, np.nan, np.float32)
         self._plans = Plans(config.chunk, spec.action_size, config.execute_steps, config.ensembling)
         self._rng = np.random.default_rng(0)
@@ -116,11 +116,21 @@ class BasePolicy:
     def act(self, observation: Observation) -> Decision:
         return self.act_on(self.perception.one(observation))
 
-    def act_on(self, seen: Percept) -> Decision:
-        """Return the next action for what `perception` has seen already."""
-        noise = self._rng.standard_normal((1, self.model.noise_size), dtype=np.float32)  # in every step: see `relabel`
+    @property
+    def plans_next(self) -> bool:
+        """Whether the next action begins a new plan."""
+        return self._plans.is_empty
+
+    def act_on(self, seen: Percept, noise: Float | None = None) -> Decision:
+        """Return the next action for what `perception` has seen already.
+
+        Args:
+            noise: (1, `model.noise_size`) that a new plan is made of; None: by chance.
+        """
+        drawn = self._rng.standard_normal((1, self.model.noise_size), dtype=np.float32)  # in every step: see `relabel`
         if self._plans.is_empty:
-            self._plans.put(self.predict(seen._replace(vector=seen.vector[None]), noise)[0])
+            seen = seen._replace(vector=seen.vector[None])
+            self._plans.put(self.predict(seen, drawn if noise is None else noise)[0])
         base, phase = self._plans.next()
         return Decision(base, base, self._absent, phase, NO_VERSION)
 
@@ -134,9 +144,8 @@ class BasePolicy:
         drawn = np.zeros((count, self.model.noise_size), np.float32) if noise is None else noise
         vector = torch.from_numpy(self.standardiser(seen.vector))
         with torch.no_grad():
-            scaled = self.model.predict(Seen(vector, seen.maps), torch.from_numpy(drawn)).numpy()
-        action = np.clip(self.scaler.unscale(scaled), -self._limit, self._limit)
-        return (action + np.float32(0.0)).astype(np.float32)  # -0 becomes +0, so that b + 0 has b's very bits
+            chunks: Float = self.decoder(Seen(vector, seen.maps), torch.from_numpy(drawn)).numpy()
+        return chunks
 
     def relabel(self, episode: Episode, seen: Percept | None = None) -> tuple[Float, NDArray[np.int64]]:
         """Return base actions (T+1, A) and chunk phases (T+1,) over the T transitions of a recorded episode.

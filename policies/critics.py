@@ -36,12 +36,13 @@ class Critics:
         if self.is_soft:
             value_range = (-math.inf, math.inf)  # soft values are returns and the entropies to come (SAC, equation 3)
         self.values = values_for(config.critic, config.atoms, *value_range)
-        inputs = actor.state_size + len(actor.axes) * (2 if actor.is_residual else 1)
-        self.network = self._network(config.members, inputs, self.values.outputs)
-        self.gripper = self._network(1, actor.state_size, GRIPPER_CHOICES)
+        inputs = actor.state_size + actor.judged_size * (2 if actor.is_residual else 1)
+        self.network = self.perceptrons(config.members, inputs, self.values.outputs)
+        self.gripper = self.perceptrons(1, actor.state_size, GRIPPER_CHOICES)
         """Of a gripper axis with a head of its own: the values of close, stay and open."""
 
-    def _network(self, members: int, inputs: int, outputs: int) -> EnsembleMlp:
+    def perceptrons(self, members: int, inputs: int, outputs: int) -> EnsembleMlp:
+        """Return perceptrons of the critics' own widths and activation."""
         c = self.config
         kind = {"has_norm": c.has_norm, "activation": c.activation, "dtype": getattr(torch, c.precision)}
         return EnsembleMlp(members, inputs, c.hidden, outputs, **kind)
@@ -71,3 +72,10 @@ class Critics:
         c = self.actor.config
         proposed = self.all_values(views, state, base, action)
         return is_taken(c.gate, proposed, self.all_values(views, state, base, base), c.gate_confidence, c.gate_margin)
+
+
+def aggregated(q: Tensor, what: str) -> Tensor:
+    """Return the value (B,) of an ensemble's values (K, B): their mean, minimum, or the first critic's."""
+    if what == "first":
+        return q[0]
+    return q.amin(dim=0) if what == "min" else q.mean(dim=0)

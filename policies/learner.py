@@ -10,7 +10,7 @@ from torch import Tensor
 
 from policies.actor import Actor
 from policies.calql import cal_ql
-from policies.critics import Critics
+from policies.critics import Critics, aggregated
 from policies.gripper import gripper_loss
 from policies.imitation import distance, shown
 from policies.learner_config import LearnerConfig
@@ -149,14 +149,9 @@ class Learner:
 
     @torch.no_grad()
     def target(self, batch: Batch, noise: Tensor, members: Tensor) -> Tensor:
-        """Return y, as the critics' kind of values has it: (B,), or (B, atoms).
-
-        Args:
-            noise: (B, U) standard normal.
-            members: the critics whose minimum counts.
-        """
+        """Return y, (B,) or (B, atoms), by standard normal noise (B, U) and the members whose minimum counts."""
         u, log_p = self.next_action(batch, noise)
-        a = self.actor.compose(batch.next_base, u, self._zero_grip(batch))
+        a = self.composed(batch.next_state, batch.next_base, u)
         is_some = len(members) < self.config.members  # the minimum of all is the same in any order
         chosen = self.critic.constants(self.target_flat["critic"], members if is_some else None)
         value, out = self._pessimistic(chosen, batch, a)
@@ -213,24 +208,28 @@ class Learner:
         """Return the actor's loss, log p (B,) of its actions, and what is reported; `noise` (B, U) standard normal."""
         views = self.critic.constants(self.flat["critic"])
         u, log_p = self.actor.sample(actor, batch.state, noise)
-        wanted = self.actor.wanted(batch.base, u, self._zero_grip(batch))
+        wanted = self.actor.wanted(batch.base, u, self.actor.idle_grip(u))
         q = self.value(views, batch, wanted.clamp(-1.0, 1.0), self.config.actor_value)
-        loss = -q.mean()
-        share = u / self.actor.bound
-        report: Report = {}
+        loss, report = self.regularised(-q.mean(), u, log_p)
         if self._is_told:
-            report["residual"] = share.detach().abs().mean()
             # where b + u leaves [-1, 1] the gradient is zero; a high share means a dead residual
             report["saturated"] = (wanted.detach().abs() > 1.0).float().mean()
-            report["entropy"] = -log_p.detach().mean()
-        if self.actor.is_gaussian:
-            loss = loss + (self.temperature() * log_p).mean()
-        if self.config.residual_penalty > 0.0:
-            loss = loss + self.config.residual_penalty * (share**2).mean()
         if self.config.imitation > 0.0:
             imitation, report["imitated"] = self.imitation_loss(views, batch, u, q)
             loss = loss + self.config.imitation * imitation
         return loss, log_p.detach(), report | {"actor_loss": loss.detach()}
+
+    def regularised(self, loss: Tensor, u: Tensor, log_p: Tensor) -> tuple[Tensor, Report]:
+        """Return an actor's loss with what its u (B, U) costs and its entropy gains, and what is reported of them."""
+        share = u / self.actor.bound
+        report: Report = {}
+        if self._is_told:
+            report = {"residual": share.detach().abs().mean(), "entropy": -log_p.detach().mean()}
+        if self.actor.is_gaussian:
+            loss = loss + (self.temperature() * log_p).mean()
+        if self.config.residual_penalty > 0.0:
+            loss = loss + self.config.residual_penalty * (share**2).mean()
+        return loss, report
 
     def temperature(self) -> Tensor:
         """Return the weight of the entropy, (1,)."""
@@ -254,7 +253,7 @@ class Learner:
         is_chosen = batch.is_human
         if self.config.filters_imitation:
             with torch.no_grad():
-                a = self.actor.compose(batch.base, shown(self.actor, batch), self._zero_grip(batch))
+                a = self.composed(batch.state, batch.base, shown(self.actor, batch))
                 is_chosen = is_chosen & (self.value(views, batch, a, self.config.actor_value) >= q)
         return distance(self.actor, batch, u, is_chosen)
 
@@ -280,8 +279,11 @@ class Learner:
         """Return the ensemble's value (B,) of `action` (B, A): its mean, minimum, or the first critic's."""
         if what == "first":
             views = {name: view[:1] for name, view in views.items()}
-        q = self.critics.all_values(views, batch.state, batch.base, action)
-        return q.amin(dim=0) if what == "min" else q.mean(dim=0)
+        return aggregated(self.critics.all_values(views, batch.state, batch.base, action), what)
+
+    def composed(self, state: Tensor, base: Tensor, u: Tensor) -> Tensor:
+        """Return the actions that the critics judge for states (B, S), bases (B, A) and u (B, U)."""
+        return self.actor.compose(base, u, self.actor.idle_grip(u))
 
     def state(self) -> dict[str, Tensor]:
         """Return every parameter, target and optimiser's tensor by name; they share memory with the learner."""
@@ -294,6 +296,3 @@ class Learner:
     def check(self) -> None:
         """Raise DivergedError unless every parameter, target and moment of the optimisers is finite."""
         self.parameters.check(self.updates)
-
-    def _zero_grip(self, batch: Batch) -> Tensor | None:
-        return torch.zeros_like(batch.ret[: len(batch.state)]) if self.actor.has_gripper else None

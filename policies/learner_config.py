@@ -51,6 +51,12 @@ class LearnerConfig(Settings):
     grip_penalty: float = setting(
         0.02, "what the gripper's head pays for each command that is not 'stay' (HIL-SERL)", low=0.0, high=1e3
     )
+    noise_every: int = setting(
+        2, "critic updates per update of the critics of noises, where a base is steered (DSRL)", low=1, high=1000
+    )
+    noise_own_share: float = setting(
+        0.5, "share of their samples whose noise is the actor's own; the others' is standard normal", low=0.0, high=1.0
+    )
     precision: str = setting(
         "float32",
         "what the networks' products are computed in; parameters, losses and optimisers are float32 whatever it is",

@@ -49,12 +49,12 @@ class Measures:
             views = actor.network.views(learner.target_flat["actor"])
             found["dormant"] = dormant_share(actor.network, views, batch.state)
             u = actor.mode(views, batch.state)
-            grip = torch.zeros_like(batch.ret) if actor.has_gripper else None
             found["residual"] = (u / actor.bound).abs().mean()
-            found["saturated"] = (actor.wanted(batch.base, u, grip).abs() > 1.0).float().mean()
+            if not actor.is_steering:
+                found["saturated"] = (actor.wanted(batch.base, u, actor.idle_grip(u)).abs() > 1.0).float().mean()
             if actor.config.gate != "none":
                 critics = learner.critic.views(learner.target_flat["critic"])
-                a = actor.compose(batch.base, u, grip)
+                a = learner.composed(batch.state, batch.base, u)
                 found["gate_open"] = learner.critics.gate(critics, batch.state, batch.base, a).float().mean()
         low, high = self._range
         ended = [episode for episode in episodes if episode.is_terminated]
@@ -62,7 +62,11 @@ class Measures:
             value, to_go = self._values(self._aside(ended))
             found["error"] = torch.tensor(abs(float((value - to_go).mean())) / (high - low))
         measures = {name: float(value) for name, value in found.items()}
-        return measures if actor.is_residual else {k: v for k, v in measures.items() if k != "residual"}
+        return (
+            measures
+            if actor.is_residual or actor.is_steering
+            else {k: v for k, v in measures.items() if k != "residual"}
+        )
 
     def _aside(self, episodes: Iterable[Episode]) -> EpisodeBuffer:
         """Return a buffer of a few episodes, to look at them and not to learn from."""

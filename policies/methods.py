@@ -251,6 +251,30 @@ IBRL: Values = TD3 | {
     "schedule.starter": "base",
 }
 
+# Wagenmaker et al. 2025, "Steering Your Diffusion Policy with Latent Space RL" (arXiv 2506.15799), DSRL-NA, by its
+# code for Can (ajwagen/dsrl): noise within 1.5, three layers of 2048 with tanh and LayerNorm, two critics and their
+# minimum, target entropy 0; 20 updates and 10 of the noise's critics for 4 environments of 4 actions each, discount
+# 0.99 for these 4; 1,501 such steps of the base first. That the noise begins around 0 is ours.
+DSRL: Values = SAC | {
+    "updates": 5,
+    "per_steps": 4,
+    "actor.composer": "steering",
+    "actor.bound": (1.5,),
+    "actor.hidden": (2048, 2048, 2048),
+    "actor.has_norm": True,
+    "actor.activation": "tanh",
+    "actor.begins_at_zero": True,
+    "learner.hidden": (2048, 2048, 2048),
+    "learner.has_norm": True,
+    "learner.activation": "tanh",
+    "learner.target_entropy": 0.0,
+    "learner.noise_every": 2,
+    "learner.noise_own_share": 0.0,
+    "sampler.gamma": 0.9975,
+    "schedule.start_steps": 24_000,
+    "schedule.starter": "base",
+}
+
 # Uchendu et al. 2023, "Jump-Start Reinforcement Learning" (arXiv 2204.02372), algorithm 1: the base acts first, ever
 # shorter. On SAC; ten stages as in the paper's curriculum. Set schedule.guide_steps to the length of the task.
 JSRL: Values = SAC | {

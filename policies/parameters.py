@@ -42,22 +42,23 @@ class Parameters:
         temperature: Tensor,
         fixed: Tensor,
     ) -> None:
-        rates = {"actor": config.actor_rate, EYES: config.eyes_rate}
-        self.networks, self.flat = networks, dict(flat)
+        self.config = config
+        self.networks: dict[str, Network] = dict(networks)
+        self.flat: dict[str, Tensor] = {}
+        self.optimisers: dict[str, Adam] = {}
         self.target = {name: parameters.clone() for name, parameters in flat.items() if name != EYES}
-        self.optimisers = {
-            name: Adam(
-                parameters,
-                rates.get(name, config.critic_rate),
-                config.weight_decay,
-                config.clip_norm,
-                networks[name].sizes,
-            )
-            for name, parameters in flat.items()
-        }
+        for name, parameters in flat.items():
+            self.add(name, networks[name], parameters)
         self.flat["temperature"] = temperature
         self.optimisers["temperature"] = Adam(temperature, config.temperature_rate)
         self.fixed = fixed
+
+    def add(self, name: str, network: Network, flat: Tensor) -> None:
+        """Add a network without a target, with its fresh parameters."""
+        c = self.config
+        rate = {"actor": c.actor_rate, EYES: c.eyes_rate}.get(name, c.critic_rate)
+        self.networks[name], self.flat[name] = network, flat
+        self.optimisers[name] = Adam(flat, rate, c.weight_decay, c.clip_norm, network.sizes)
 
     def state(self) -> dict[str, Tensor]:
         """Return every parameter, target and optimiser's tensor by name; they share memory with this."""

@@ -55,7 +55,7 @@ def _defaults() -> dict[str, Any]:
     from policies.training_config import TrainingConfig  # here, since it brings torch, and --help only wants names
 
     found: dict[str, Any] = {}
-    for key in {*methods.SAC, *methods.HIL_SERL, *methods.JSRL, *_GATED_ALONE}:
+    for key in {*methods.SAC, *methods.HIL_SERL, *methods.DSRL, *methods.JSRL, *_GATED_ALONE}:
         value: Any = TrainingConfig()
         for part in key.split("."):
             value = getattr(value, part)
@@ -83,5 +83,6 @@ PRESETS: dict[str, Preset] = {
     ),
     "porl": Preset("a cloned policy with fresh critics", "arXiv 2505.16856, most numbers ours", methods.PORL),
     "ibrl": Preset("the better of base and policy, step by step", "arXiv 2311.02198 and code", methods.IBRL),
+    "dsrl": Preset("chooses the noise that a flow or diffusion base draws", "arXiv 2506.15799 and code", methods.DSRL),
     "jsrl": Preset("the base acts first, ever shorter", "arXiv 2204.02372 on SAC", methods.JSRL),
 }

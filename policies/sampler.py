@@ -33,7 +33,8 @@ class Batch(NamedTuple):
     """A mini-batch of n-step windows as tensors, column by column, (B, ...).
 
     Attributes:
-        state, base, action: at the window's first step; base is what the base policy would have done.
+        state, base, action: at the window's first step; base is what the base policy would have done. Where a decision
+            lasts several steps, action is that of each, one after the other.
         ret: n-step sum of rewards; discount: what the value of `next_state` counts.
         next_state, next_base: after the window.
         is_human: whether a person commanded the first step.
@@ -88,7 +89,7 @@ class EpisodeBuffer:
         self._pools = {name: np.empty(0, np.int64) for name in POOLS}
         self._joined: dict[str, NDArray[np.int64]] = {}
         self.episodes = dict.fromkeys((DEMO, ONLINE), 0)
-        self.standardiser = Standardiser.nothing(states.size)
+        self.standardiser = states.standardiser
 
     def add(self, episode: Episode, origin: str) -> None:
         """Append an episode of `origin`, DEMO or ONLINE; raises what `look` does, and nothing has changed then."""
@@ -147,17 +148,18 @@ class EpisodeBuffer:
         return joined
 
     def standardise(self) -> None:
-        """Fit the standardiser to all that is here; it is drawn through from now on."""
-        self.standardiser = Standardiser.fit(self.column("state"), self.states.perception.raw)
+        """Fit the standardiser to all that is here; it is drawn through from now on. What is steered keeps its own."""
+        if self.states.steered is None:
+            self.standardiser = Standardiser.fit(self.column("state"), self.states.perception.raw)
 
     def windows(self, index: NDArray[np.int64], n: int, weight: NDArray[np.float32] | None = None) -> Batch:
-        """Return the n-step windows that begin at rows `index` (B,), see `EpisodeRows.windows`."""
-        windows = self._rows.windows(index, n, self._gamma)
+        """Return the windows of n decisions that begin at rows `index` (B,), see `EpisodeRows.windows`."""
+        windows = self._rows.windows(index, n * self.states.steps, self._gamma)
         state, base = self.column("state"), self.column("base")
         columns = {
             "state": self.standardiser(state[index]),
             "base": base[index],
-            "action": self.column("action")[index],
+            "action": self._actions(index),
             "ret": windows.ret,
             "discount": windows.discount,
             "next_state": self.standardiser(state[windows.after]),
@@ -176,6 +178,16 @@ class EpisodeBuffer:
             {key: torch.from_numpy(pictures[at]) for key, pictures in rows.items()} for at in (index, windows.after)
         )
         return whole._replace(pictures=now, next_pictures=then)
+
+    def _actions(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return what was executed from rows `index` (B,) on as long as a decision lasts, (B, steps * A).
+
+        After the end of an episode its last action is held: the value of what came before does not depend on it.
+        """
+        last = self.column("end")[index] - 1
+        steps = np.minimum(index[:, None] + np.arange(self.states.steps), last[:, None])
+        found: NDArray[np.float32] = self.column("action")[steps].reshape(len(index), -1)
+        return found
 
 
 def returns_to_go(reward: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
@@ -207,7 +219,9 @@ class SamplerConfig(Settings):
     success_share: float = setting(
         0.0, "share of episodes that succeeded within the online part, once there are any", low=0.0, high=1.0
     )
-    n_step: int = setting(3, "length of the return's window", unit="steps", low=1, high=100)
+    n_step: int = setting(
+        3, "length of the return's window, in decisions: steps, or of a steered base its plans", low=1, high=100
+    )
     gamma: float = setting(0.97, "discount a step", low=0.0, high=0.9999)
     priority: float = setting(0.0, "exponent of the priorities, alpha; 0 draws uniformly", low=0.0, high=2.0)
     correction: float = setting(0.4, "exponent of the weights that undo them, beta", low=0.0, high=1.0)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from policies.actor import Actor, ActorConfig
 from policies.external import Base
 from policies.features import Batch as Float
+from policies.features import Standardiser
 from policies.perception import Percept, Perception, pictures_of
 from robot.errors import ConfigError, StoreError
 from robot.specs import RobotSpec
@@ -17,6 +20,7 @@ from robot.types import Source
 
 if TYPE_CHECKING:  # it knows of batches, which know of states
     from policies.sight import Sight
+    from policies.steering import Steered
 
 
 class States:
@@ -29,19 +33,31 @@ class States:
             base they are not, even where there is one.
         sight: eyes of the learner's own: what they make of pictures is no part of the state here, since it changes; the
             pictures are columns. None: the state has what the base's eyes see, if it has any.
+        steered: the base where its noise is chosen: states are then standardised as it has them, and a decision lasts
+            as long as one of its plans.
 
     Raises:
         ConfigError: `uses_base` without a base.
     """
 
-    def __init__(self, spec: RobotSpec, base: Base | None, *, uses_base: bool, sight: Sight | None = None) -> None:
+    def __init__(
+        self,
+        spec: RobotSpec,
+        base: Base | None,
+        *,
+        uses_base: bool,
+        sight: Sight | None = None,
+        steered: Steered | None = None,
+    ) -> None:
         if uses_base and base is None:
             raise ConfigError(
                 "A residual, and a gate, need a base policy: make one with nudge pretrain, or choose a preset without, "
                 "such as --preset rlpd."
             )
         self.spec, self.base, self.uses_base = spec, base, uses_base
-        self.sight = sight
+        self.sight, self.steered = sight, steered
+        self.steps = 1 if steered is None else steered.steps
+        """Steps that a decision lasts."""
         self.picture_keys = () if sight is None else sight.keys
         theirs = None if base is None or sight is not None else base.perception
         self.perception = theirs or Perception(spec, None if base is None else base.features)
@@ -49,6 +65,14 @@ class States:
         self.size = self.perception.size + extra
         self.seen_size = self.size + (0 if sight is None else sight.size)
         """Of a state with what the learner's own eyes see at its end."""
+        self.standardiser = Standardiser.nothing(self.size) if steered is None else steered.standardiser
+        """What states are standardised by until it is fitted to data; what is steered keeps its own."""
+
+    def actor(self, config: ActorConfig, dtype: torch.dtype = torch.float32) -> Actor:
+        """Return what acts in these states."""
+        if self.steered is None:
+            return Actor(config, self.seen_size, self.spec.action_size, dtype, self.spec.gripper_axis)
+        return Actor(config, self.size, self.steered.noise_size, dtype, judged_size=self.steered.action_size)
 
     def of(self, feature: Float, base_action: Float, phase: NDArray[np.int64]) -> Float:
         """Return states (B, `size`) of features (B, D), base actions (B, A) and chunk phases (B,)."""
@@ -61,7 +85,7 @@ class States:
         """Return T + 1 rows over the T transitions of an episode; the last is its final observation.
 
             state: (T + 1, S).
-            base: (T + 1, A) what the frozen base would do; zero without one.
+            base: (T + 1, A) what the frozen base would do; zero without one, and where it is steered.
             action: (T + 1, A) what was executed; zero in the last row.
             is_human: (T + 1,) whether a person commanded the step.
             images/<camera>: (T + 1, side, side, 3) what the learner's own eyes look at.
@@ -90,7 +114,7 @@ class States:
 
     def _base(self, episode: Episode, seen: Percept) -> tuple[Float, NDArray[np.int64]]:
         length = episode.transitions
-        if self.base is None:
+        if self.base is None or self.steered is not None:
             return np.zeros((length + 1, self.spec.action_size), np.float32), np.zeros(length + 1, np.int64)
         relabelled, relabelled_phase = self.base.relabel(
             episode, seen if self.perception is self.base.perception else None

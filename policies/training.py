@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from policies.acting import published
-from policies.actor import Actor
 from policies.external import Base
 from policies.health import Alarms
 from policies.learner import Learner, Report
@@ -25,6 +24,7 @@ from policies.sampler import DEMO, ONLINE, EpisodeBuffer, QuotaSampler
 from policies.schedule import OPEN, START, WARM_UP, Directions, Guide
 from policies.sight import learning_sight
 from policies.states import States
+from policies.steering import SteeringLearner, steered
 from policies.training_config import TrainingConfig, require_device
 from robot.errors import NudgeError
 from robot.specs import RobotSpec
@@ -75,16 +75,21 @@ class Training:
     ) -> None:
         self.spec, self.base, self.config = spec, base, config
         require_device(config.device)
-        sight = learning_sight(spec, base, config)
-        states = States(spec, base, uses_base=config.actor.needs_base, sight=sight)
+        sight, guided = learning_sight(spec, base, config), steered(base, config)
+        states = States(spec, base, uses_base=config.actor.sees_base, sight=sight, steered=guided)
         self.buffer = EpisodeBuffer(states, partial(label, config=config.rewards), config.sampler.gamma)
         for episode in demonstrations:
             self.buffer.add(episode, DEMO)
         self.sampler = QuotaSampler(self.buffer, config.sampler, config.seed, config.device)
         dtype = getattr(torch, config.learner.precision)
-        actor = Actor(config.actor, states.seen_size, spec.action_size, dtype, spec.gripper_axis)
-        eyes = base.eyes if base is not None and config.eyes == "tuned" else None
-        self.learner = Learner(config.learner, actor, config.value_range, config.seed, config.device, sight, eyes)
+        actor = states.actor(config.actor, dtype)
+        if guided is None:
+            eyes = base.eyes if base is not None and config.eyes == "tuned" else None
+            self.learner = Learner(config.learner, actor, config.value_range, config.seed, config.device, sight, eyes)
+        else:
+            self.learner = SteeringLearner(
+                config.learner, actor, config.value_range, config.seed, config.device, guided
+            )
         self._measures = Measures(self.learner, self.buffer, config.value_range)
         self.ratio = UpdateRatio(config.updates, config.per_steps)
         self.guide = Guide(config.schedule)

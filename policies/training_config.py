@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 
@@ -17,6 +18,18 @@ from policies.schedule import ScheduleConfig
 from policies.vision.config import VisionConfig
 from robot.errors import ConfigError
 from robot.settings import Settings, setting
+
+UNSTEERED = {
+    "actor.gate": "none",
+    "actor.has_gripper_head": False,
+    "learner.imitation": 0.0,
+    "learner.conservative": 0.0,
+    "schedule.start_noise": 0.0,
+    "schedule.clone_updates": 0,
+    "schedule.offline_updates": 0,
+    "eyes": "base",
+}
+"""What a noise leaves no choice of."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,20 @@ class TrainingConfig(Settings):
         super().__post_init__()
         if re.fullmatch(r"cpu|cuda(:\d+)?", self.device) is None:
             raise ConfigError(f"TrainingConfig.device must be cpu, cuda or cuda:N; found {self.device!r}.")
+        if self.actor.is_steering:
+            self._require_nothing_but_noise()
+
+    def _require_nothing_but_noise(self) -> None:
+        """Raise ConfigError where something is asked for that only an action has, and no noise."""
+        for key, wanted in UNSTEERED.items():
+            found = reduce(getattr, key.split("."), self)
+            if found != wanted:
+                raise ConfigError(
+                    f"actor.composer=steering learns which noise the base draws, and {key}={found} means nothing for a "
+                    f"noise; set training.{key}={wanted}, or begin from --preset dsrl."
+                )
+        if len(self.actor.bound) > 1:
+            raise ConfigError(f"actor.bound of a noise that steers is one number; found {len(self.actor.bound)}.")
 
     @property
     def value_range(self) -> tuple[float, float]:

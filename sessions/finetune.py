@@ -10,7 +10,7 @@ from robot.errors import ConfigError
 from robot.store import StoreReader
 from robot.types import Source
 from sessions.build import robot_spec, sound_store
-from sessions.learning import base_or_none, check_checkpoint, check_eyes, check_settings, held_back
+from sessions.learning import base_or_none, check_base, check_checkpoint, check_settings, held_back
 from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
@@ -81,7 +81,7 @@ def check_ready(this: Run, is_resume: bool) -> None:
             "training.schedule.clone_updates=0 training.schedule.offline_updates=0."
         )
     check_settings(this.config)
-    check_eyes(this.config, base_or_none(this.config, this.path))
+    check_base(this.config, base_or_none(this.config, this.path))
     online = this.store("online")
     if online.exists() and not is_resume:
         raise ConfigError(

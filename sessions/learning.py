@@ -80,11 +80,13 @@ def check_settings(config: RunConfig) -> None:
     Critics(training.learner, actor, training.value_range)
 
 
-def check_eyes(config: RunConfig, base: Base | None) -> None:
-    """Raise ConfigError where the learner is to have eyes that cannot be, before anything moves."""
+def check_base(config: RunConfig, base: Base | None) -> None:
+    """Raise ConfigError where the base lacks what the learner takes of it (eyes, noise), before anything moves."""
     from policies.sight import learning_sight
+    from policies.steering import steered
 
     learning_sight(robot_spec(config), base, config.training)
+    steered(base, config.training)
 
 
 def check_checkpoint(run: Path) -> None:

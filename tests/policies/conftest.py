@@ -11,6 +11,9 @@ import torch
 
 from policies.base import ActionScaler, BasePolicy, chunk_model
 from policies.base_config import BaseConfig
+from policies.chunks.denoiser import DenoiserConfig
+from policies.chunks.diffusion import DiffusionConfig
+from policies.chunks.flow import FlowConfig
 from policies.learner import Learner
 from policies.presets import preset
 from policies.sampler import Batch
@@ -29,9 +32,17 @@ def toy_spec() -> RobotSpec:
     return RobotSpec("toy/point", state, ("x", "y"), (0.1, 0.1), 0.1)
 
 
-def toy_base(execute_steps: int = 3, seed: int = 0) -> BasePolicy:
+def toy_base(execute_steps: int = 3, seed: int = 0, kind: str = "mlp") -> BasePolicy:
     """A base policy with random weights."""
-    config = BaseConfig(hidden=(16,), chunk=4, execute_steps=execute_steps)
+    network = DenoiserConfig(width=16, blocks=1)
+    config = BaseConfig(
+        kind=kind,
+        hidden=(16,),
+        chunk=4,
+        execute_steps=execute_steps,
+        flow=FlowConfig(network=network),
+        diffusion=DiffusionConfig(steps=3, network=network),
+    )
     model = chunk_model(toy_spec(), config, torch.Generator().manual_seed(seed))
     scaler = ActionScaler(np.zeros(2, np.float32), np.ones(2, np.float32))
     return BasePolicy(toy_spec(), config, model, scaler)
@@ -89,11 +100,15 @@ def make_episode(
 def configured(values: dict[str, Any], start: Any = None) -> Any:
     """A config (by default `TrainingConfig`) with values laid over it by dotted keys."""
     config = TrainingConfig() if start is None else start
+    laid: dict[str, Any] = {}
     for key, value in values.items():
         name, _, rest = key.partition(".")
-        laid = configured({rest: value}, getattr(config, name)) if rest else value
-        config = dataclasses.replace(config, **{name: laid})
-    return config
+        if rest:
+            laid.setdefault(name, {})[rest] = value
+        else:
+            laid[name] = value
+    whole = {n: configured(v, getattr(config, n)) if isinstance(v, dict) else v for n, v in laid.items()}
+    return dataclasses.replace(config, **whole)
 
 
 SMALL = {"actor.hidden": (8,), "learner.hidden": (8,), "sampler.batch": 16}

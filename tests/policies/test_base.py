@@ -6,11 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from conftest import make_episode, toy_base, toy_spec
 
 from policies.base import ActionScaler, BasePolicy
 from policies.base_config import BaseConfig
 from policies.bc import BCConfig, train_base
+from policies.chunks.decoder import Decoder
+from policies.chunks.model import ChunkModel, Seen
 from policies.perception import Percept
 from robot.errors import SpecError, StoreError
 from robot.specs import ArraySpec
@@ -22,6 +25,13 @@ def observations(count: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
     return [{"state": s} for s in states]
 
 
+class Given(ChunkModel):
+    """Gives the noise itself as its chunk."""
+
+    def predict(self, seen: Seen, noise: torch.Tensor) -> torch.Tensor:
+        return noise.view(len(noise), self.chunk, self.actions)
+
+
 def planned(base: BasePolicy, observation: dict[str, np.ndarray]) -> np.ndarray:
     """The chunk that is planned from an observation."""
     return base.predict(Percept(base.perception.one(observation).vector[None]))[0]
@@ -30,8 +40,16 @@ def planned(base: BasePolicy, observation: dict[str, np.ndarray]) -> np.ndarray:
 def test_scaling_and_unscaling_are_inverse_and_leave_head_room_at_the_datas_extremes() -> None:
     action = np.random.default_rng(3).uniform(-0.8, 0.4, (50, 2)).astype(np.float32)
     scaler = ActionScaler.fit(action, head_room=0.2)
-    np.testing.assert_allclose(scaler.unscale(scaler.scale(action)), action, atol=1e-6)
-    assert np.abs(scaler.scale(action)).max() == pytest.approx(1 / 1.2, abs=1e-6)
+    scaled = torch.from_numpy(scaler.scale(action))
+    back = Decoder(Given(1, 2), scaler.middle, scaler.half, limit=1.0)(Seen(torch.zeros(50, 0)), scaled)
+    np.testing.assert_allclose(back[:, 0].numpy(), action, atol=1e-6)
+    assert scaled.abs().max() == pytest.approx(1 / 1.2, abs=1e-6)
+
+
+def test_what_a_model_gives_beyond_its_data_and_beyond_the_limit_is_clipped() -> None:
+    decoder = Decoder(Given(1, 2), np.array([0.0, 0.5], np.float32), np.array([0.2, 0.9], np.float32), limit=0.9)
+    found = decoder(Seen(torch.zeros(2, 0)), torch.tensor([[5.0, 5.0], [-5.0, -5.0]]))[:, 0]
+    np.testing.assert_allclose(found.numpy(), [[0.2, 0.9], [-0.2, -0.4]], atol=1e-6)
 
 
 def test_an_axis_that_never_moves_scales_without_infinity() -> None:

@@ -181,7 +181,7 @@ def test_every_preset_learns_finite_numbers_without_a_demonstration_or_a_person(
     """31: a mean over no demonstrations is no number."""
     quick = {"schedule__start_steps": 0, "schedule__warmup_steps": 0, "learner__actor_every": 1, "updates": 1}
     none = {"schedule__clone_updates": 0, "schedule__offline_updates": 0, "schedule__critic_updates": 0}
-    training = Training(toy_spec(), toy_base(), [], small(name, **quick, **none))
+    training = Training(toy_spec(), toy_base(kind="flow"), [], small(name, per_steps=1, **quick, **none))
     training.prepare()
     metrics = training.take(make_episode(6, end="timeout"))
     assert metrics["updates"] >= 3

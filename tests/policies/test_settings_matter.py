@@ -125,6 +125,9 @@ MATTERS: dict[str, tuple[Any, dict[str, Any]]] = {
 OF_EYES = {"learner.eyes_rate"}
 """Looked at in test_sight.py, where a learner has eyes."""
 
+OF_STEERING = {"learner.noise_every", "learner.noise_own_share"}
+"""Looked at in test_steering.py, where a base is steered."""
+
 SPEED_ALONE = {"learner.is_compiled"}
 
 DEMOS = [make_episode(6, seed=i, human=tuple(range(6)), reward=np.ones(6, np.float32)) for i in range(2)]
@@ -182,7 +185,7 @@ START: TrainingConfig = configured(QUICK, small("gated", actor__proof=0.0))  # e
 
 def test_every_setting_has_its_line() -> None:
     fields = {f"{section}.{f.name}" for section, kind in SECTIONS.items() for f in dataclasses.fields(kind)}
-    assert fields == MATTERS.keys() | SPEED_ALONE | OF_EYES
+    assert fields == MATTERS.keys() | SPEED_ALONE | OF_EYES | OF_STEERING
 
 
 @pytest.mark.parametrize("key", MATTERS)
