@@ -33,6 +33,7 @@ class BenchTask:
 TASKS = {
     "pick-cube": BenchTask("pick-cube", "drivers.bench_pick_cube", "gym_hil"),
     "lift": BenchTask("lift", "drivers.bench_robosuite", "robosuite"),
+    "lift-pictures": BenchTask("lift-pictures", "drivers.bench_robosuite", "robosuite"),
     "can": BenchTask("can", "drivers.bench_robosuite", "robosuite"),
     "square": BenchTask("square", "drivers.bench_robosuite", "robosuite"),
 }

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from drivers.gymnasium_robot import Env
+from drivers.mujoco_scene import SceneRenderer
 from robot.interfaces import Expert
 from robot.specs import GRIPPER
 from robot.types import Array, Observation
@@ -30,6 +31,16 @@ FINGER_M = 0.04
 """Largest way of a finger."""
 
 
+PIXELS = 84
+"""Width and height of a picture, as in robosuite's and ResFiT's image policies."""
+
+CAMERAS = {"front": "agentview", "wrist": "robot0_eye_in_hand"}
+"""Our names of the suite's cameras."""
+
+COLLISION_GROUP = 0
+"""Of geoms that are for contacts only."""
+
+
 @dataclass(frozen=True)
 class SuiteTask:
     """One task of robosuite.
@@ -39,16 +50,19 @@ class SuiteTask:
         thing: prefix of the object's observations.
         centre_m: point in the world from which positions are told: above the table's middle.
         max_steps: length of an episode.
+        is_seen: whether the thing is seen in pictures alone, rather than told.
     """
 
     suite: str
     thing: str
     centre_m: tuple[float, float, float]
     max_steps: int
+    is_seen: bool = False
 
 
 TASKS = {
     "lift": SuiteTask("Lift", "cube", (0.0, 0.0, 0.9), 100),
+    "lift-pictures": SuiteTask("Lift", "cube", (0.0, 0.0, 0.9), 100, is_seen=True),
     "can": SuiteTask("PickPlaceCan", "Can", (0.1, 0.0, 0.9), 200),
     "square": SuiteTask("NutAssemblySquare", "SquareNut", (0.0, 0.0, 0.9), 250),
 }
@@ -59,7 +73,8 @@ class Suite(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     Observations, float32: `hand` (3,) from the centre, `thing_from_hand` (3,), `thing` (3,) from the centre [dm],
     `hand_axes` (6,) and `thing_axes` (6,), the first two columns of their rotations, `fingers` (2,) [0 to 1],
-    `arm_rates` (7,) [rad/s]. The reward is robosuite's sparse one.
+    `arm_rates` (7,) [rad/s]. The reward is robosuite's sparse one. Where the thing is seen, what tells of it is left
+    out, and there are `front` and `wrist`, pictures (84, 84, 3) uint8.
     """
 
     metadata = {"render_modes": [], "render_fps": 20}  # noqa: RUF012 - gymnasium's own declaration
@@ -91,6 +106,12 @@ class Suite(gymnasium.Env[Observation, NDArray[np.float32]]):
         boxes: dict[str, spaces.Space[Any]] = {
             key: spaces.Box(-np.inf, np.inf, (size,), np.float32) for key, size in sizes.items()
         }
+        self._scene: SceneRenderer | None = None
+        if self.task.is_seen:
+            boxes = {key: box for key, box in boxes.items() if not key.startswith("thing")}
+            boxes |= dict.fromkeys(CAMERAS, spaces.Box(0, 255, (PIXELS, PIXELS, 3), np.uint8))
+            self._scene = SceneRenderer(self.suite.sim.model._model, PIXELS, hidden=(COLLISION_GROUP,))
+        self._boxes = boxes
         self.observation_space = cast("spaces.Space[Observation]", spaces.Dict(boxes))
         self.raw: dict[str, Array] = {}
 
@@ -114,6 +135,8 @@ class Suite(gymnasium.Env[Observation, NDArray[np.float32]]):
         return self._observe(), float(reward), is_success, False, {"is_success": is_success}
 
     def close(self) -> None:
+        if self._scene is not None:
+            self._scene.close()
         self.suite.close()
 
     @property
@@ -143,7 +166,11 @@ class Suite(gymnasium.Env[Observation, NDArray[np.float32]]):
             "fingers": np.abs(self.raw["robot0_gripper_qpos"]) / FINGER_M,
             "arm_rates": self.raw["robot0_joint_vel"],
         }
-        return {key: value.astype(np.float32) for key, value in parts.items()}
+        told = {key: value.astype(np.float32) for key, value in parts.items() if key in self._boxes}
+        if self._scene is None:
+            return told
+        data = self.suite.sim.data._data
+        return told | {key: self._scene.render(data, camera) for key, camera in CAMERAS.items()}
 
 
 def make(name: str) -> Env:

@@ -201,4 +201,9 @@ class SquareExpert(Grasper):
         return _near(self.grasp()[0] - self.env.hand_m) + _carried(self.env.thing_m, self.peg_m, 0.83, self.carry_m)
 
 
-EXPERTS: dict[str, Callable[[Suite], Expert]] = {"lift": Grasper, "can": CanExpert, "square": SquareExpert}
+EXPERTS: dict[str, Callable[[Suite], Expert]] = {
+    "lift": Grasper,
+    "lift-pictures": Grasper,
+    "can": CanExpert,
+    "square": SquareExpert,
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,16 @@ from teleop.supervisor_config import SupervisorConfig
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # whatever the packages of others warn of
 
 
+OPEN: list[GymnasiumRobot] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
 def env_of(name: str, role: str = "watch") -> RobotEnv:
     if name in bench.TASKS and not bench.is_installed(name):
         pytest.skip(f"needs {bench.TASKS[name].package}: make bench-setup, then .venv-bench/bin/python -m pytest")
@@ -27,6 +39,7 @@ def env_of(name: str, role: str = "watch") -> RobotEnv:
         person = ScriptedSupervisor(expert, SupervisorConfig(noise=0.0, mistakes=0.0))
     robot = GymnasiumRobot(env, EnvConfig(id=f"gym:{name}"), name, person)
     robot.role = role
+    OPEN.append(robot)
     return RobotEnv(robot, robot.spec, max_steps_of(env) or 100, judge="truth")
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from sim_rig import Rig
 
-from drivers.mujoco_camera import FLAGS_OFF, SimRenderer
+from drivers.mujoco_camera import SimRenderer
 from drivers.mujoco_gl import mujoco
 from drivers.mujoco_model import SimConfig
+from drivers.mujoco_scene import FLAGS_OFF
 from robot.errors import RobotError
 
 SEED = 2
