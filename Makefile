@@ -7,7 +7,10 @@ INSTALLED := $(VENV)/.installed
 BENCH := .venv-bench
 BENCH_INSTALLED := $(BENCH)/.installed
 
-.PHONY: help setup demo test check bench bench-setup clean
+LEROBOT := .venv-lerobot
+LEROBOT_INSTALLED := $(LEROBOT)/.installed
+
+.PHONY: help setup demo test check bench bench-setup lerobot-setup clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -50,5 +53,14 @@ $(BENCH_INSTALLED): pyproject.toml constraints-bench.txt
 	$(BENCH)/bin/pip install --quiet -c constraints-bench.txt -e '.[bench]' pytest pytest-timeout pytest-randomly hypothesis
 	@touch $@
 
+lerobot-setup: $(LEROBOT_INSTALLED) ## create .venv-lerobot, which converts policies of LeRobot's (8 GB)
+
+# An environment of its own: lerobot holds torch back.
+$(LEROBOT_INSTALLED): constraints-lerobot.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; name another: make lerobot-setup PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(LEROBOT)
+	$(LEROBOT)/bin/pip install --quiet -c constraints-lerobot.txt lerobot
+	@touch $@
+
 clean: ## remove .venv and caches; runs/ stays
-	rm -rf $(VENV) $(BENCH) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build
+	rm -rf $(VENV) $(BENCH) $(LEROBOT) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

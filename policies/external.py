@@ -46,6 +46,7 @@ class Declared:
         observation: shape and dtype of each key that it looks at; a subset of the robot's.
         action_axes, action_scale, period_s: as in RobotSpec; its actions are normalised by them, within [-1, 1].
         chunk: actions that it predicts at once; execute_steps: of which so many are executed.
+        ensembling: decay of temporal ensembling, with execute_steps=1; below 0 for none.
     """
 
     observation: dict[str, ArraySpec]
@@ -54,6 +55,7 @@ class Declared:
     period_s: float
     chunk: int = 1
     execute_steps: int = 1
+    ensembling: float = -1.0
 
     @staticmethod
     def of(raw: Mapping[str, Any], place: str) -> Declared:
@@ -116,7 +118,7 @@ class ExternalPolicy:
         declared.require(spec, name)
         self.spec, self.declared, self._predict = spec, declared, predict
         self._name, self._content = name, content
-        self._plans = Plans(declared.chunk, spec.action_size, declared.execute_steps)
+        self._plans = Plans(declared.chunk, spec.action_size, declared.execute_steps, declared.ensembling)
         self._absent = np.full(spec.action_size, np.nan, np.float32)
 
     @property

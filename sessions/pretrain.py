@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -91,8 +92,13 @@ def critics_of(source: Path, is_asked: bool) -> Callable[[Episode], NDArray[np.b
 def adopted(this: Run, place: str) -> dict[str, Any]:
     """Make somebody else's policy the run's base; returns what came of it."""
     from policies.external import adopt
+    from sessions.formats.lerobot_policy import converted
 
-    policy = adopt(place, robot_spec(this.config), this.path / "base")
+    spec = robot_spec(this.config)
+    with tempfile.TemporaryDirectory() as folder:
+        is_lerobot = Path(place).is_dir()
+        file = str(converted(Path(place), spec, Path(folder))) if is_lerobot else place
+        policy = adopt(file, spec, this.path / "base")
     return {"phase": "pretrain", "what": f"base policy taken from {place}", "digest": policy.digest()}
 
 

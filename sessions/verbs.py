@@ -86,7 +86,10 @@ def _pretrain(parser: argparse.ArgumentParser) -> None:
     _played(parser)
     about = "begin --run with the demonstrations of this run, and clone its corrections by a person too"
     parser.add_argument("--from", type=Path, metavar="DIR", dest="source", help=about)
-    about = "take this policy as it is: a TorchScript (.pt) or ONNX file with <file>.json beside it, or module:callable"
+    about = (
+        "take this policy as it is: a TorchScript (.pt) or ONNX file with <file>.json beside it, module:callable, or a "
+        "policy directory of LeRobot's"
+    )
     parser.add_argument("--external", metavar="PLACE", help=about)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import configured, small, toy_spec
-from toy_worlds import Corridor, Reach
+from toy_worlds import Corridor, Fork, Reach
 
 from policies.acting import LearntPolicy
 from policies.base_config import BaseConfig
@@ -59,6 +59,39 @@ def test_a_residual_learns_to_mend_a_biased_base(tmp_path, precision: str) -> No
         policy.load_weights(training.version)
     assert before < 0.2
     assert world.success(policy) > 0.8
+
+
+def test_steering_learns_which_of_its_ways_a_base_is_to_go(tmp_path) -> None:
+    """DSRL: from below 50 % to above 90 %, by nothing but the noise that the base draws."""
+    world = Fork()
+    config = small(
+        "dsrl",
+        actor__hidden=(32,),
+        learner__hidden=(64,),
+        sampler__batch=64,
+        sampler__gamma=0.95,
+        updates=1,
+        per_steps=1,
+        schedule__start_steps=100,
+        learner__backs_up_entropy=False,
+        learner__initial_temperature=0.01,
+        learner__actor_rate=1e-3,
+        learner__critic_rate=1e-3,
+        learner__noise_every=1,
+        learner__noise_own_share=0.5,
+    )
+    training = Training(toy_spec(), world.base, [], config)
+    weights = WeightsDirectory(tmp_path)
+    policy = LearntPolicy(toy_spec(), world.base, config, weights)
+    before, index = world.success(policy), 0
+    while training.robot_steps < 1500:
+        training.take(world.play(policy, index))
+        index += 1
+        weights.publish(training.version, training.published(), toy_spec().digest(), training.directions().to_header())
+        policy.load_weights(training.version)
+    policy.deterministic = True
+    assert before < 0.5
+    assert world.success(policy) > 0.9
 
 
 def test_when_a_person_takes_over_teaches_more_than_what_they_do_then(tmp_path) -> None:

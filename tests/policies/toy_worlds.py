@@ -9,6 +9,7 @@ from conftest import make_episode, toy_spec
 from policies.base import ActionScaler, BasePolicy
 from policies.base_config import BaseConfig
 from policies.chunks.mlp import MlpChunk
+from policies.chunks.model import ChunkModel, Seen
 from robot.store import Episode
 
 
@@ -49,6 +50,44 @@ class Reach:
         wins = [self.play(policy, 50_000 + i).is_success for i in range(60)]
         policy.deterministic = False
         return float(np.mean(wins))
+
+
+class EitherWay(ChunkModel):
+    """A whole chunk goes one way along x or the other, as the first of its noises has it."""
+
+    noise_size = 3
+
+    def predict(self, seen: Seen, noise: torch.Tensor) -> torch.Tensor:
+        way = torch.tanh(3.0 * noise[:, :1, None]).expand(-1, self.chunk, 1)
+        return torch.cat([way, torch.zeros_like(way)], dim=2)
+
+
+class Fork:
+    """A point that must come to x = 0.8, and not to x = -0.8; the base goes either way, plan by plan."""
+
+    STEPS, SPEED, GOAL = 24, 0.1, 0.8
+
+    def __init__(self) -> None:
+        config = BaseConfig(kind="flow", chunk=3, execute_steps=3)
+        scaler = ActionScaler(np.zeros(2, np.float32), np.ones(2, np.float32))
+        self.base = BasePolicy(toy_spec(), config, EitherWay(3, 2), scaler)
+
+    def play(self, policy, seed: int) -> Episode:
+        """Play an episode; returns it as the store would."""
+        p = np.random.default_rng(seed).uniform(-0.3, 0.3, 2).astype(np.float32)
+        policy.reset(seed)
+        states, actions = [p], []
+        while len(actions) < self.STEPS and abs(p[0]) < self.GOAL:
+            decision = policy.act({"state": p})
+            p = (p + self.SPEED * decision.action).astype(np.float32)
+            states.append(p)
+            actions.append(decision.action)
+        end = "success" if p[0] >= self.GOAL else "failure" if p[0] <= -self.GOAL else "timeout"
+        columns = {"observation": {"state": np.array(states[:-1])}, "final_observation": {"state": p}}
+        return make_episode(len(actions), seed=seed, end=end, action=np.array(actions), **columns)
+
+    def success(self, policy) -> float:
+        return float(np.mean([self.play(policy, 50_000 + i).is_success for i in range(60)]))
 
 
 class Corridor:

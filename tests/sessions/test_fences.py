@@ -19,6 +19,7 @@ TEXT = (
     "pyproject.toml",
     "constraints.txt",
     "constraints-bench.txt",
+    "constraints-lerobot.txt",
     "docker-compose.yml",
     ".ci/run",
 )
@@ -82,10 +83,13 @@ def test_packages_stay_where_they_belong(package: str) -> None:
     assert misplaced(package, ROOT, code) == []
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", "constraints-bench.txt"])
-def test_every_dependency_is_pinned_exactly_and_torch_comes_first(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "torch"),
+    [("constraints.txt", "2.13.0"), ("constraints-bench.txt", "2.13.0"), ("constraints-lerobot.txt", "2.10.0")],
+)
+def test_every_dependency_is_pinned_exactly_and_torch_comes_first(name: str, torch: str) -> None:
     lines = (ROOT / name).read_text().splitlines()
-    assert lines[0] == "torch==2.13.0"
+    assert lines[0] == f"torch=={torch}"
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
 
 
