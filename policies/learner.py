@@ -81,8 +81,7 @@ class Learner:
         self._compile()
         self.updates = 0
         self._is_told = True
-        self.sample_errors = torch.zeros(0, device=self.device)
-        """Loss (B,) of each sample of the last mini-batch; what priorities are made of."""
+        self.sample_errors = torch.zeros(0, device=self.device)  # loss (B,) of each sample of the last mini-batch
 
     def _compile(self) -> None:
         """Choose how the two losses are computed: as they are written, or compiled with their gradients."""
@@ -92,14 +91,17 @@ class Learner:
             self._critic_loss = torch.compile(self.critic_loss, dynamic=False)
             self._actor_loss = torch.compile(self.actor_loss, dynamic=False)
 
-    def update(self, batch: Batch, *, train_actor: bool = True, is_told: bool = True) -> Report:
+    def update(
+        self, batch: Batch, *, train_actor: bool = True, is_told: bool = True, holds_eyes: bool = False
+    ) -> Report:
         """Do one update on a mini-batch: the critics, and every `actor_every`-th time the actor.
 
         With `train_actor` False (critic warm-up) actor, temperature and actor's target stay as they are, bit for bit.
         With `is_told` False what is reported of it is left out; of small networks it is a tenth of the work.
+        With `holds_eyes` eyes that learn stay as they are, and so what an actor does that does not move.
         """
         self._is_told = is_told
-        batch, eyes = self.look(batch)
+        batch, eyes = (self.seen(batch), {}) if holds_eyes else self.look(batch)
         report = self._critics_step(batch, eyes)
         batch = batch._replace(state=batch.state.detach())
         if self.actor.has_gripper:
@@ -267,11 +269,11 @@ class Learner:
         return {"gripper_loss": loss.detach()}
 
     def clone_step(self, batch: Batch) -> Report:
-        """Move the actor's mode towards the executed actions (behaviour cloning), as WSRL and PORL begin."""
-        batch = self.seen(batch)
+        """Move the actor's mode, and eyes that learn, towards the executed actions, as WSRL and PORL begin."""
+        batch, eyes = self.look(batch)
         views = self.actor.network.leaves(self.flat["actor"])
         loss = ((self.actor.mode(views, batch.state) - shown(self.actor, batch)) ** 2).mean()
-        self._descend(loss, actor=views)
+        self._descend(loss, actor=views, **({EYES: eyes} if eyes else {}))
         self.target_flat["actor"].copy_(self.flat["actor"])
         return {"clone_loss": loss.detach()}
 

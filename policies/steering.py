@@ -96,9 +96,11 @@ class SteeringLearner(Learner):
     def composed(self, state: Tensor, base: Tensor, u: Tensor) -> Tensor:
         return self.steered.actions(state, u)
 
-    def update(self, batch: Batch, *, train_actor: bool = True, is_told: bool = True) -> Report:
+    def update(
+        self, batch: Batch, *, train_actor: bool = True, is_told: bool = True, holds_eyes: bool = False
+    ) -> Report:
         """Do one update, see `Learner.update`, and every `noise_every`-th time one of the critics of noises."""
-        report = super().update(batch, train_actor=train_actor, is_told=is_told)
+        report = super().update(batch, train_actor=train_actor, is_told=is_told, holds_eyes=holds_eyes)
         if self.updates % self.config.noise_every == 0:
             report |= self.noise_step(batch)
         return report

@@ -182,7 +182,10 @@ class Training:
 
     def _update(self, is_open: bool) -> Report:
         is_told = (self.learner.updates + 1) % TOLD_EVERY == 0
-        report = self.learner.update(self.sampler.draw(), train_actor=is_open, is_told=is_told)
+        stands = (
+            not is_open and self.config.schedule.clone_updates > 0
+        )  # a cloned actor, on the eyes it was cloned with
+        report = self.learner.update(self.sampler.draw(), train_actor=is_open, is_told=is_told, holds_eyes=stands)
         self.sampler.prioritise(self.learner.sample_errors)
         return report
 

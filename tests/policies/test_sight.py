@@ -68,6 +68,45 @@ def test_the_critics_loss_trains_the_eyes_and_the_actors_does_not(eyes: str) -> 
     assert [name for name, change in changed.items() if not bool(change.any())] == []
 
 
+def test_cloning_trains_the_eyes_too_and_they_stay_while_the_cloned_actor_does() -> None:
+    def made(updates: int, **more) -> Training:
+        chosen = seeing("own", "porl", schedule__clone_updates=updates, schedule__start_steps=0, **more)
+        chosen = configured({"sampler.demos": "pool", "sampler.demo_share": 0.5}, chosen)
+        subject = Training(seeing_spec(), None, [seen_episode(6, seed=seed) for seed in range(3)], chosen)
+        subject.prepare()
+        return subject
+
+    fresh, cloned = made(0), made(5)
+    assert not torch.equal(fresh.learner.flat["eyes"], cloned.learner.flat["eyes"])
+    for subject, is_still in ((cloned, True), (fresh, False)):
+        before = {name: flat.clone() for name, flat in subject.learner.flat.items()}
+        subject._repeat(3, lambda s=subject: s._update(is_open=False), lambda: False)
+        after = subject.learner.flat
+        assert torch.equal(before["eyes"], after["eyes"]) is is_still
+        assert torch.equal(before["actor"], after["actor"])
+        assert not torch.equal(before["critic"], after["critic"])
+    cloned._update(is_open=True)
+    assert not torch.equal(before["eyes"], cloned.learner.flat["eyes"])
+
+
+@pytest.mark.parametrize("name", ["porl", "wsrl"])
+def test_what_was_cloned_from_pictures_does_what_was_shown(name: str) -> None:
+    chosen = seeing("own", name, schedule__clone_updates=300, schedule__offline_updates=0, learner__actor_rate=1e-2)
+    chosen = configured({"learner.eyes_rate": 3e-3, "actor.hidden": (32,)}, chosen)
+    demos = [seen_episode(8, seed=seed) for seed in range(2)]
+    subject = Training(seeing_spec(), None, demos, chosen)
+    aside = subject.buffer.windows(subject.buffer.pool("demo"), 1)
+
+    def error() -> float:
+        batch = subject.learner.seen(aside)
+        views = subject.learner.actor.network.views(subject.learner.flat["actor"])
+        return float((subject.learner.actor.mode(views, batch.state) - batch.action).abs().mean())
+
+    before = error()
+    subject.prepare()
+    assert error() < 0.6 * before
+
+
 def test_tuned_eyes_begin_as_the_bases_and_the_base_keeps_its_own() -> None:
     subject = training("tuned")
     theirs = seeing_base().eyes.state_dict()
