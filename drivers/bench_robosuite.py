@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from drivers.gymnasium_robot import Env
-from drivers.mujoco_scene import SceneRenderer
+from drivers.mujoco_scene import ModelRenderer
 from robot.interfaces import Expert
 from robot.specs import GRIPPER
 from robot.types import Array, Observation
@@ -106,11 +106,11 @@ class Suite(gymnasium.Env[Observation, NDArray[np.float32]]):
         boxes: dict[str, spaces.Space[Any]] = {
             key: spaces.Box(-np.inf, np.inf, (size,), np.float32) for key, size in sizes.items()
         }
-        self._scene: SceneRenderer | None = None
+        self._scene: ModelRenderer | None = None
         if self.task.is_seen:
             boxes = {key: box for key, box in boxes.items() if not key.startswith("thing")}
             boxes |= dict.fromkeys(CAMERAS, spaces.Box(0, 255, (PIXELS, PIXELS, 3), np.uint8))
-            self._scene = SceneRenderer(self.suite.sim.model._model, PIXELS, hidden=(COLLISION_GROUP,))
+            self._scene = ModelRenderer(self.suite.sim.model._model, PIXELS, hidden=(COLLISION_GROUP,))
         self._boxes = boxes
         self.observation_space = cast("spaces.Space[Observation]", spaces.Dict(boxes))
         self.raw: dict[str, Array] = {}

@@ -18,6 +18,10 @@ class EnvConfig(Settings):
 
     id: str = setting("", "empty: the robot over ROS 2; local: the simulated arm in this process; gym:<id>")
     has_cameras: bool = setting(False, "env.id=local: draw the cameras (cameras.*) too; a step takes 5 ms longer")
+    tells_truth: bool = setting(
+        False,
+        "env.id=local: log where the socket really is (truth/socket_pose), for critics alone (training.privileged)",
+    )
     max_steps: int = setting(
         0,
         "an episode of gymnasium is truncated after this many steps; 0: by the environment's own limit",
@@ -37,6 +41,10 @@ class EnvConfig(Settings):
         super().__post_init__()
         if self.id not in ("", LOCAL) and not (self.id.startswith(GYM) and len(self.id) > len(GYM)):
             raise ConfigError(f"env.id must be empty, {LOCAL} or {GYM}<id>; found {self.id!r}.")
+        if self.tells_truth and self.id != LOCAL:
+            raise ConfigError(
+                f"env.tells_truth is for --env local, whose simulation knows the truth; env.id is {self.id!r}."
+            )
         if self.expert not in (AUTO, NOBODY) and not all(self.expert.partition(":")):
             raise ConfigError(f"env.expert must be {AUTO}, {NOBODY} or module:function; found {self.expert!r}.")
 

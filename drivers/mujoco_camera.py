@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from drivers.mujoco_gl import mujoco
 from drivers.mujoco_model import SimConfig, mjcf
-from drivers.mujoco_scene import SceneRenderer
+from drivers.mujoco_scene import ModelRenderer
 
 
 class SimRenderer:
@@ -26,7 +26,7 @@ class SimRenderer:
         self._model = mujoco.MjModel.from_xml_string(mjcf(config, size))
         self._data = mujoco.MjData(self._model)
         self._socket = int(self._model.body("socket").mocapid[0])
-        self._scene = SceneRenderer(self._model, size)
+        self._scene = ModelRenderer(self._model, size)
 
     def render(self, camera: str, truth: Mapping[str, float]) -> NDArray[np.uint8]:
         """Return an RGB picture (size, size, 3) uint8 of the scene that `truth` describes."""

@@ -20,7 +20,7 @@ FLAGS_OFF = (
 )
 
 
-class SceneRenderer:
+class ModelRenderer:
     """Pictures of `size` by `size` pixels from the cameras of a model.
 
     Args:

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from policies.batch import Batch
 from policies.critics import Critics
 from policies.networks import Views
-from policies.sampler import Batch
 
 ACTIONS = 10
 """Actions of each kind that are drawn for a state, as in CQL and Cal-QL."""

@@ -22,9 +22,12 @@ class Critics:
         config: see LearnerConfig.
         actor: whose actions are judged.
         value_range: lowest and highest possible return; of no consequence to numbers that count entropies too.
+        truth_size: P, of what they are told of a state besides what the actor sees; at the state's end.
     """
 
-    def __init__(self, config: LearnerConfig, actor: Actor, value_range: tuple[float, float]) -> None:
+    def __init__(
+        self, config: LearnerConfig, actor: Actor, value_range: tuple[float, float], truth_size: int = 0
+    ) -> None:
         self.config, self.actor = config, actor
         self.is_soft = actor.is_gaussian and config.backs_up_entropy
         """Whether values hold entropies as well as returns."""
@@ -36,7 +39,7 @@ class Critics:
         if self.is_soft:
             value_range = (-math.inf, math.inf)  # soft values are returns and the entropies to come (SAC, equation 3)
         self.values = values_for(config.critic, config.atoms, *value_range)
-        inputs = actor.state_size + actor.judged_size * (2 if actor.is_residual else 1)
+        inputs = actor.state_size + truth_size + actor.judged_size * (2 if actor.is_residual else 1)
         self.network = self.perceptrons(config.members, inputs, self.values.outputs)
         self.gripper = self.perceptrons(1, actor.state_size, GRIPPER_CHOICES)
         """Of a gripper axis with a head of its own: the values of close, stay and open."""
@@ -48,7 +51,7 @@ class Critics:
         return EnsembleMlp(members, inputs, c.hidden, outputs, **kind)
 
     def outputs(self, views: Views, state: Tensor, base: Tensor, action: Tensor) -> Tensor:
-        """Return what the members in `views` give for states (B, S), bases and actions (B, A): (K, B, O)."""
+        """Return what the members in `views` give for states (B, S + P), bases and actions (B, A): (K, B, O)."""
         return self.network.forward(views, self.input(state, base, action))
 
     def all_values(self, views: Views, state: Tensor, base: Tensor, action: Tensor) -> Tensor:

@@ -54,6 +54,8 @@ class Features:
     Without a tracked socket the tool's place has no rule: x, y, z over coarse_m, and the first two columns of its
     rotation (Zhou et al. 2019), in the base frame, stand among the last features, which are standardised.
 
+    What only a simulation knows (`RobotSpec.truth_keys`) is no feature.
+
     Joint positions and velocities say nothing that tool pose and twist do not, and are left out.
 
     Raises:
@@ -62,9 +64,9 @@ class Features:
 
     def __init__(self, spec: RobotSpec, config: FeatureConfig | None = None) -> None:
         self.config = config or FeatureConfig()
-        self._keys = spec.state_keys
-        self._raw = tuple(k for k in spec.state_keys if k not in KNOWN)
-        zeros = {k: np.zeros((1, *spec.observation[k].shape), np.float32) for k in spec.state_keys}
+        self._keys = spec.seen_keys
+        self._raw = tuple(k for k in self._keys if k not in KNOWN)
+        zeros = {k: np.zeros((1, *spec.observation[k].shape), np.float32) for k in self._keys}
         for key in ("tool_pose", "socket_pose"):
             if key in zeros:
                 zeros[key][:, 6] = 1.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from policies.batch import Batch
 from policies.critics import Critics
 from policies.networks import Views
-from policies.sampler import Batch
 
 
 def gripper_loss(critics: Critics, online: Views, target: Views, batch: Batch) -> Tensor:

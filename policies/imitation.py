@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from policies.actor import Actor
-from policies.sampler import Batch
+from policies.batch import Batch
 
 
 def shown(actor: Actor, batch: Batch) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from policies.actor import Actor
+from policies.batch import Batch
 from policies.calql import cal_ql
 from policies.critics import Critics, aggregated
 from policies.gripper import gripper_loss
@@ -17,7 +17,6 @@ from policies.learner_config import LearnerConfig
 from policies.networks import Views
 from policies.optimiser import polyak
 from policies.parameters import EYES, Network, Parameters
-from policies.sampler import Batch
 from policies.sight import Sight
 from policies.vision.eyes import Eyes
 
@@ -47,6 +46,7 @@ class Learner:
         device: "cpu" or a CUDA device.
         sight: eyes that learn with the critics, and by their loss alone (DrQ-v2); None for a learner without.
         eyes: whose weights they begin with; None for fresh ones.
+        truth_size: of what critics are told besides (asymmetric critics, Pinto et al. 2018).
     """
 
     def __init__(
@@ -58,10 +58,11 @@ class Learner:
         device: str = "cpu",
         sight: Sight | None = None,
         eyes: Eyes | None = None,
+        truth_size: int = 0,
     ) -> None:
         self.config, self.actor, self.device = config, actor, torch.device(device)
         begin = torch.Generator().manual_seed(seed)  # weights are the same on every device
-        self.critics = Critics(config, actor, value_range)
+        self.critics = Critics(config, actor, value_range, truth_size)
         self.values, self.critic, self.gripper = self.critics.values, self.critics.network, self.critics.gripper
         flat = {"critic": self.critic.initial(begin), "actor": actor.initial(begin)}
         if actor.has_gripper:
@@ -72,8 +73,7 @@ class Learner:
             networks[EYES] = sight
             flat[EYES], fixed = (tensor.to(self.device) for tensor in sight.initial(begin, eyes))
         flat = {name: parameters.to(self.device) for name, parameters in flat.items()}
-        temperature = torch.tensor([math.log(max(config.initial_temperature, 1e-8))], device=self.device)
-        self.parameters = Parameters(config, networks, flat, temperature, fixed)
+        self.parameters = Parameters(config, networks, flat, fixed)
         self.flat, self.target_flat = self.parameters.flat, self.parameters.target
         self.optimisers = self.parameters.optimisers
         actor.to(self.device)
@@ -140,7 +140,7 @@ class Learner:
     def critic_loss(self, views: Views, batch: Batch, noise: Tensor, members: Tensor) -> tuple[Tensor, Tensor, Report]:
         """Return the critics' loss, that of each sample (B,), and what is reported."""
         y = self.target(batch, noise, members)
-        out = self.critics.outputs(views, batch.state, batch.base, batch.action)
+        out = self.critics.outputs(views, batch.judged, batch.base, batch.action)
         error = self.values.loss(out, y)
         loss = (error * batch.weight).mean()
         report = {"critic_loss": loss.detach()}
@@ -181,7 +181,7 @@ class Learner:
 
     def _pessimistic(self, members: Views, batch: Batch, action: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest value (B,) that the members give an action after the window, and its output (B, O)."""
-        out = self.critics.outputs(members, batch.next_state, batch.next_base, action)
+        out = self.critics.outputs(members, batch.next_judged, batch.next_base, action)
         value, index = self.values.value(out).min(dim=0)
         return value, out.gather(0, index[None, :, None].expand(1, -1, out.shape[2]))[0]
 
@@ -281,7 +281,7 @@ class Learner:
         """Return the ensemble's value (B,) of `action` (B, A): its mean, minimum, or the first critic's."""
         if what == "first":
             views = {name: view[:1] for name, view in views.items()}
-        return aggregated(self.critics.all_values(views, batch.state, batch.base, action), what)
+        return aggregated(self.critics.all_values(views, batch.judged, batch.base, action), what)
 
     def composed(self, state: Tensor, base: Tensor, u: Tensor) -> Tensor:
         """Return the actions that the critics judge for states (B, S), bases (B, A) and u (B, U)."""

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from policies.batch import Batch
 from policies.health import dormant_share, ranked
 from policies.learner import Learner
-from policies.sampler import ONLINE, Batch, EpisodeBuffer
+from policies.sampler import ONLINE, EpisodeBuffer
 from robot.store import Episode
 
 

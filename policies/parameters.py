@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from policies.finite import require_finite
@@ -27,10 +29,9 @@ class Parameters:
     """The parameters of several networks, each one flat vector, with targets and optimisers.
 
     Args:
-        config: step sizes.
+        config: step sizes, and the temperature at first, the logarithm of which is a parameter (1,).
         networks: by name.
         flat: fresh parameters, of some or all of the networks.
-        temperature: (1,), the logarithm of the weight of the entropy.
         fixed: what does not learn of the eyes.
     """
 
@@ -39,7 +40,6 @@ class Parameters:
         config: LearnerConfig,
         networks: Mapping[str, Network],
         flat: Mapping[str, Tensor],
-        temperature: Tensor,
         fixed: Tensor,
     ) -> None:
         self.config = config
@@ -49,6 +49,8 @@ class Parameters:
         self.target = {name: parameters.clone() for name, parameters in flat.items() if name != EYES}
         for name, parameters in flat.items():
             self.add(name, networks[name], parameters)
+        device = next(iter(flat.values())).device
+        temperature = torch.tensor([math.log(max(config.initial_temperature, 1e-8))], device=device)
         self.flat["temperature"] = temperature
         self.optimisers["temperature"] = Adam(temperature, config.temperature_rate)
         self.fixed = fixed

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from policies.batch import Batch
 from policies.features import Standardiser
 from policies.states import States
-from policies.vision.eyes import Pictures
 from robot.errors import StoreError
 from robot.settings import Settings, setting
 from robot.store import Episode
@@ -27,51 +27,6 @@ POOLS = (DEMO, ONLINE, "human", "success")
 """Demonstrations; everything that was played online; of that a person's steps; of that the episodes that succeeded."""
 
 Labeller = Callable[[Episode], NDArray[np.float32]]
-
-
-class Batch(NamedTuple):
-    """A mini-batch of n-step windows as tensors, column by column, (B, ...).
-
-    Attributes:
-        state, base, action: at the window's first step; base is what the base policy would have done. Where a decision
-            lasts several steps, action is that of each, one after the other.
-        ret: n-step sum of rewards; discount: what the value of `next_state` counts.
-        next_state, next_base: after the window.
-        is_human: whether a person commanded the first step.
-        weight: importance of the sample in the critics' loss.
-        to_go: discounted rewards from the first step to the episode's end, as they came (a lower bound where an
-            episode was truncated and rewards are not negative).
-        pictures, next_pictures: by key uint8 (B, side, side, 3), where the learner has eyes of its own.
-    """
-
-    state: Tensor
-    base: Tensor
-    action: Tensor
-    ret: Tensor
-    discount: Tensor
-    next_state: Tensor
-    next_base: Tensor
-    is_human: Tensor
-    weight: Tensor
-    to_go: Tensor
-    pictures: Pictures | None = None
-    next_pictures: Pictures | None = None
-
-    def on(self, device: torch.device) -> Batch:
-        """Return the batch on a device; from the processor's memory without waiting for it."""
-        if device.type == "cpu":
-            return self
-
-        def moved(tensor: Tensor) -> Tensor:
-            return tensor.pin_memory().to(device, non_blocking=True)
-
-        whole: dict[str, Any] = {}
-        for name, value in self._asdict().items():
-            if isinstance(value, Tensor):
-                whole[name] = moved(value)
-            elif value is not None:
-                whole[name] = {key: moved(pictures) for key, pictures in value.items()}
-        return self._replace(**whole)
 
 
 class EpisodeBuffer:
@@ -168,6 +123,9 @@ class EpisodeBuffer:
             "weight": np.ones(len(index), np.float32) if weight is None else weight,
             "to_go": self.column("to_go")[index],
         }
+        if self.states.truth is not None:
+            truth = self.column("truth")
+            columns |= {"truth": truth[index], "next_truth": truth[windows.after]}
         tensors: dict[str, Any] = {n: torch.from_numpy(np.ascontiguousarray(values)) for n, values in columns.items()}
         whole = Batch(**tensors)
         keys = self.states.picture_keys

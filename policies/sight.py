@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from policies.batch import Batch
 from policies.external import Base
 from policies.networks import Views
-from policies.sampler import Batch
 from policies.training_config import TrainingConfig
 from policies.vision.config import VisionConfig
 from policies.vision.eyes import Eyes, Pictures

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from policies.actor import Actor, ActorConfig
 from policies.external import Base
 from policies.features import Batch as Float
-from policies.features import Standardiser
-from policies.perception import Percept, Perception, pictures_of
+from policies.features import Features, Standardiser
+from policies.perception import Percept, Perception, pictures_of, with_final
 from robot.errors import ConfigError, StoreError
-from robot.specs import RobotSpec
+from robot.specs import TRUTH, RobotSpec
 from robot.store import Episode
 from robot.types import Source
 
@@ -35,9 +35,10 @@ class States:
             pictures are columns. None: the state has what the base's eyes see, if it has any.
         steered: the base where its noise is chosen: states are then standardised as it has them, and a decision lasts
             as long as one of its plans.
+        tells_truth: whether critics are told what only a simulation knows, as features of its own.
 
     Raises:
-        ConfigError: `uses_base` without a base.
+        ConfigError: `uses_base` without a base, or `tells_truth` of a robot without truth.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class States:
         uses_base: bool,
         sight: Sight | None = None,
         steered: Steered | None = None,
+        tells_truth: bool = False,
     ) -> None:
         if uses_base and base is None:
             raise ConfigError(
@@ -58,6 +60,8 @@ class States:
         self.sight, self.steered = sight, steered
         self.steps = 1 if steered is None else steered.steps
         """Steps that a decision lasts."""
+        self.truth = truth_features(spec) if tells_truth else None
+        self.truth_size = 0 if self.truth is None else self.truth.size
         self.picture_keys = () if sight is None else sight.keys
         theirs = None if base is None or sight is not None else base.perception
         self.perception = theirs or Perception(spec, None if base is None else base.features)
@@ -88,6 +92,7 @@ class States:
             base: (T + 1, A) what the frozen base would do; zero without one, and where it is steered.
             action: (T + 1, A) what was executed; zero in the last row.
             is_human: (T + 1,) whether a person commanded the step.
+            truth: (T + 1, P) what critics alone are told.
             images/<camera>: (T + 1, side, side, 3) what the learner's own eyes look at.
 
         Base actions that the log lacks (demonstrations) come from the frozen base.
@@ -105,7 +110,10 @@ class States:
             "action": np.concatenate([episode.action[:length], pad]).astype(np.float32),
             "is_human": np.append(episode.source[:length] == Source.HUMAN, False),
         }
-        for name in ("state", "base", "action"):
+        if self.truth is not None:
+            known = {key.removeprefix(TRUTH): values for key, values in with_final(episode).items()}
+            columns["truth"] = self.truth(known)
+        for name in columns:
             _require_finite(episode, name, columns[name])
         if self.sight is not None:
             pictures = self.sight.lens({key: pictures_of(episode, key) for key in self.picture_keys})
@@ -124,6 +132,16 @@ class States:
         base_action = np.where(absent[:, None], relabelled, stored).astype(np.float32)
         stored_phase = np.append(episode.chunk_phase, episode.final_chunk_phase)[: length + 1]
         return base_action, np.where(absent, relabelled_phase, stored_phase).astype(np.int64)
+
+
+def truth_features(spec: RobotSpec) -> Features:
+    """Return features of the state and of what only a simulation knows; ConfigError where it tells nothing."""
+    if not spec.truth_keys:
+        raise ConfigError(
+            f"training.privileged tells critics what only a simulation knows, and {spec.name} tells nothing of it; "
+            "begin the run with env.tells_truth=true (--env local), or set training.privileged=false."
+        )
+    return Features(spec.told())
 
 
 def _require_finite(episode: Episode, name: str, values: NDArray[np.generic]) -> None:

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from policies.actor import Actor
 from policies.base import BasePolicy
+from policies.batch import Batch
 from policies.chunks.model import Seen
 from policies.critics import aggregated
 from policies.external import Base
 from policies.learner import Learner, Report
 from policies.learner_config import LearnerConfig
 from policies.networks import Views
-from policies.sampler import Batch
 from policies.training_config import TrainingConfig
 from robot.errors import ConfigError
 

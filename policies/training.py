@@ -76,7 +76,9 @@ class Training:
         self.spec, self.base, self.config = spec, base, config
         require_device(config.device)
         sight, guided = learning_sight(spec, base, config), steered(base, config)
-        states = States(spec, base, uses_base=config.actor.sees_base, sight=sight, steered=guided)
+        states = States(
+            spec, base, uses_base=config.actor.sees_base, sight=sight, steered=guided, tells_truth=config.privileged
+        )
         self.buffer = EpisodeBuffer(states, partial(label, config=config.rewards), config.sampler.gamma)
         for episode in demonstrations:
             self.buffer.add(episode, DEMO)
@@ -85,7 +87,9 @@ class Training:
         actor = states.actor(config.actor, dtype)
         if guided is None:
             eyes = base.eyes if base is not None and config.eyes == "tuned" else None
-            self.learner = Learner(config.learner, actor, config.value_range, config.seed, config.device, sight, eyes)
+            self.learner = Learner(
+                config.learner, actor, config.value_range, config.seed, config.device, sight, eyes, states.truth_size
+            )
         else:
             self.learner = SteeringLearner(
                 config.learner, actor, config.value_range, config.seed, config.device, guided

@@ -28,6 +28,7 @@ UNSTEERED = {
     "schedule.clone_updates": 0,
     "schedule.offline_updates": 0,
     "eyes": "base",
+    "privileged": False,
 }
 """What a noise leaves no choice of."""
 
@@ -51,6 +52,10 @@ class TrainingConfig(Settings):
         "with the critics; own: new ones (vision), learnt with the critics",
         choices=("base", "tuned", "own"),
     )
+    privileged: bool = setting(
+        False,
+        "critics are told what only a simulation knows (truth/* in the log, env.tells_truth); what acts never is",
+    )
     vision: VisionConfig = setting(VisionConfig, "the learner's own eyes, where eyes=own")
     schedule: ScheduleConfig = setting(ScheduleConfig, "stages")
     actor: ActorConfig = setting(ActorConfig, "what acts")
@@ -64,6 +69,11 @@ class TrainingConfig(Settings):
         super().__post_init__()
         if re.fullmatch(r"cpu|cuda(:\d+)?", self.device) is None:
             raise ConfigError(f"TrainingConfig.device must be cpu, cuda or cuda:N; found {self.device!r}.")
+        if self.privileged and (self.actor.gate != "none" or self.learner.conservative > 0.0):
+            raise ConfigError(
+                "training.privileged tells critics what is not known while acting, and training.actor.gate="
+                f"{self.actor.gate} asks them then; set training.actor.gate=none, and training.learner.conservative=0."
+            )
         if self.actor.is_steering:
             self._require_nothing_but_noise()
 

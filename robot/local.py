@@ -27,6 +27,10 @@ Renderer = Callable[[str, Mapping[str, float]], NDArray[np.uint8]]
 """(camera, truth) -> uint8 (H, W, 3)."""
 
 
+def nothing() -> None:
+    """There is nothing to give back."""
+
+
 class Watcher(Protocol):
     """A person (simulated) who watches the scene and holds the input device."""
 
@@ -43,8 +47,8 @@ class LocalRobot:
         mux, actions: command path.
         reset_config, period_s: as in the configuration of the session.
         operator: who holds the input device; None for nobody. `role` (see `robot.types.ROLES`) may be set at any time.
-        cameras, render: camera names and what renders them; no images without.
-        has_tracker: whether the socket's tracked pose belongs to the observation.
+        cameras, render: camera names and what renders them; no images without. on_close: gives back what renders.
+        has_tracker, tells_truth: whether the socket's tracked pose belongs to the observation, and its true one.
     """
 
     def __init__(
@@ -58,8 +62,10 @@ class LocalRobot:
         operator: Watcher | None = None,
         cameras: tuple[str, ...] = (),
         render: Renderer | None = None,
+        on_close: Callable[[], None] = nothing,
         *,
         has_tracker: bool = True,
+        tells_truth: bool = False,
     ) -> None:
         self._server = server
         self._world = world
@@ -69,8 +75,8 @@ class LocalRobot:
         self._period_s = period_s
         self._operator = operator
         self._cameras = cameras
-        self._render = render
-        self._has_tracker = has_tracker
+        self._render, self._on_close = render, on_close
+        self._has_tracker, self._tells_truth = has_tracker, tells_truth
         self._episode_step = 0
         self.role = "watch"
 
@@ -131,7 +137,8 @@ class LocalRobot:
         self._server.hold()
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Give back what renders; may be called twice."""
+        self._on_close()
 
     def _sample(self, situation: Situation) -> DeviceSample | None:
         if self._operator is None:
@@ -158,7 +165,8 @@ class LocalRobot:
         truth = self._world.truth()
         images = {c: self._render(c, truth) for c in self._cameras} if self._render is not None else {}
         socket = self._world.tracked_pose() if self._has_tracker else None
-        observation = observe.assemble(now.q, now.dq, now.T_base_tool, now.twist, now.wrench, socket, images)
+        true = observe.true_socket(truth) if self._tells_truth else None
+        observation = observe.assemble(now.q, now.dq, now.T_base_tool, now.twist, now.wrench, socket, images, true)
         stamps = dict.fromkeys(observation, now.stamp_ns)
         return Outcome(
             observation,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from robot.errors import SpecError
 from robot.types import Observation
 
 GRIPPER = "gripper"
+
+TRUTH = "truth/"
+"""Prefix of keys of an observation that only a simulation has, and that nobody who acts may see."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,21 @@ class RobotSpec:
     @property
     def state_keys(self) -> tuple[str, ...]:
         return tuple(k for k in self.observation if not k.startswith("images/"))
+
+    @property
+    def truth_keys(self) -> tuple[str, ...]:
+        return tuple(k for k in self.observation if k.startswith(TRUTH))
+
+    @property
+    def seen_keys(self) -> tuple[str, ...]:
+        """State keys that whoever acts sees."""
+        return tuple(k for k in self.state_keys if not k.startswith(TRUTH))
+
+    def told(self) -> RobotSpec:
+        """Return the spec of the same robot to one that is told the truth: its keys stand for what is only seen."""
+        known = {k.removeprefix(TRUTH): spec for k, spec in self.observation.items() if k.startswith(TRUTH)}
+        seen = {k: spec for k, spec in self.observation.items() if not k.startswith(TRUTH)}
+        return replace(self, observation=seen | known)
 
     def check(self, observation: Observation) -> None:
         """Raise SpecError unless `observation` has exactly the keys and arrays declared."""

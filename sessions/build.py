@@ -42,7 +42,12 @@ def robot_spec(config: RobotConfig) -> RobotSpec:
     cameras = config.cameras.names if config.env.has_cameras or not config.env.is_local else ()
     return RobotSpec(
         name=f"sim_{config.control.arm}/{config.task.name}",
-        observation=observation_spec(cameras, config.cameras.image_size, has_tracker=config.task.has_tracker),
+        observation=observation_spec(
+            cameras,
+            config.cameras.image_size,
+            has_tracker=config.task.has_tracker,
+            tells_truth=config.env.tells_truth,
+        ),
         action_axes=config.control.axes,
         action_scale=config.control.scale,
         period_s=config.control.period_s,
@@ -111,6 +116,11 @@ def local_robot(config: RobotConfig, has_images: bool | None = None) -> LocalRob
     server, world = arm_server(config)
     is_drawn = config.env.has_cameras if has_images is None else has_images
     scenes = {name: SceneRenderer(config, name) for name in config.cameras.names} if is_drawn else {}
+
+    def close() -> None:
+        for scene in scenes.values():
+            scene.close()
+
     return LocalRobot(
         server,
         world,
@@ -121,7 +131,9 @@ def local_robot(config: RobotConfig, has_images: bool | None = None) -> LocalRob
         operator(config),
         cameras=tuple(scenes),
         render=lambda camera, truth: scenes[camera](truth, config.cameras.image_size),
+        on_close=close,
         has_tracker=config.task.has_tracker,
+        tells_truth=config.env.tells_truth,
     )
 
 

@@ -81,12 +81,15 @@ def check_settings(config: RunConfig) -> None:
 
 
 def check_base(config: RunConfig, base: Base | None) -> None:
-    """Raise ConfigError where the base lacks what the learner takes of it (eyes, noise), before anything moves."""
+    """Raise ConfigError where the learner is to have what base or robot lack (eyes, noise, truth), before all moves."""
     from policies.sight import learning_sight
+    from policies.states import truth_features
     from policies.steering import steered
 
     learning_sight(robot_spec(config), base, config.training)
     steered(base, config.training)
+    if config.training.privileged:
+        truth_features(robot_spec(config))
 
 
 def check_checkpoint(run: Path) -> None:

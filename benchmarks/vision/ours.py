@@ -11,9 +11,9 @@ from benchmarks.learner import serve
 from benchmarks.vision.scene import PIXELS, Scene, scene_of
 from policies.actor import Actor, ActorConfig
 from policies.allocator import keep_freed_memory
+from policies.batch import Batch
 from policies.learner import Learner
 from policies.learner_config import LearnerConfig
-from policies.sampler import Batch
 from policies.sight import Sight
 from policies.training import TOLD_EVERY
 

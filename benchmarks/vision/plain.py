@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from benchmarks.learner import serve
 from benchmarks.vision.ours import batches
 from benchmarks.vision.scene import PIXELS, Scene, scene_of
-from policies.sampler import Batch
+from policies.batch import Batch
 from policies.vision.encoders import SmallCnn
 from policies.vision.eyes import Eyes, Pictures
 from policies.vision.pooling import Head

@@ -26,7 +26,7 @@ STATE, IMAGES, EXTRA = "observation.state", "observation.images.", "nudge."
 def state_keys(spec: RobotSpec) -> tuple[str, ...]:
     """Return the keys that go into observation.state: vectors of float32, in the spec's order."""
     return tuple(
-        k for k in spec.state_keys if spec.observation[k].dtype == "float32" and len(spec.observation[k].shape) == 1
+        k for k in spec.seen_keys if spec.observation[k].dtype == "float32" and len(spec.observation[k].shape) == 1
     )
 
 

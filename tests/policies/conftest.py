@@ -11,12 +11,12 @@ import torch
 
 from policies.base import ActionScaler, BasePolicy, chunk_model
 from policies.base_config import BaseConfig
+from policies.batch import Batch
 from policies.chunks.denoiser import DenoiserConfig
 from policies.chunks.diffusion import DiffusionConfig
 from policies.chunks.flow import FlowConfig
 from policies.learner import Learner
 from policies.presets import preset
-from policies.sampler import Batch
 from policies.training import Training
 from policies.training_config import TrainingConfig
 from robot.specs import ArraySpec, RobotSpec

@@ -15,7 +15,7 @@ from plain_parts import AdamW, Layers, average, cut, leaves
 from torch import Tensor
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
-from policies.sampler import Batch
+from policies.batch import Batch
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from conftest import make_episode, toy_base, toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.batch import Batch
 from policies.rewards import RewardConfig, label
-from policies.sampler import DEMO, ONLINE, Batch, EpisodeBuffer, returns_to_go
+from policies.sampler import DEMO, ONLINE, EpisodeBuffer, returns_to_go
 from policies.states import States
 from robot.types import Source
 
