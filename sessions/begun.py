@@ -27,19 +27,27 @@ class Begun:
         self._made = [place for place in (path, *path.parents) if not place.exists()]
         self._folders = [path / name for name in FOLDERS if not (path / name).exists()]
         self._is_locked_before = (path / lock).exists()
+        self.is_at_work = False
+        """Whether the command's checks have passed, and it has begun to do what it is for."""
 
     def undo(self) -> None:
         """Put back what was there, unless something has been recorded or logged, or another command is at work there.
 
-        Only what the command itself has written is taken away; a folder that somebody else made stays.
+        Settings of a command that was refused before it did anything are put back whatever was recorded before. Only
+        what the command itself has written is taken away; a folder that somebody else made stays.
         """
-        if not self._path.is_dir() or not is_untouched(self._path) or self._is_shared():
+        if not self._path.is_dir() or self._is_shared():
+            return
+        is_fresh = is_untouched(self._path)
+        if not is_fresh and self.is_at_work:
             return
         for name, content in self._files.items():
-            if content is None:
-                (self._path / name).unlink(missing_ok=True)
-            else:
+            if content is not None:
                 (self._path / name).write_bytes(content)
+            elif is_fresh:
+                (self._path / name).unlink(missing_ok=True)
+        if not is_fresh:
+            return
         if not self._is_locked_before:
             (self._path / self._lock).unlink(missing_ok=True)
         for place in (*self._folders, *self._made):

@@ -47,6 +47,7 @@ class LocalSession:
     def __enter__(self) -> LocalSession:
         refuse_collisions()
         self._robot = environments.robot(self._config)
+        self._run.works()
         return self
 
     def __exit__(

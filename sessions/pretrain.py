@@ -159,6 +159,8 @@ def _trained(arguments: argparse.Namespace, corrections: Path | None) -> tuple[R
             f"{this.store('online')} was played on the base policy that is there, and its steps carry that one's "
             "actions: pretrain in another run directory (copy demos.zarr into it)."
         )
+    if arguments.external is None:
+        this.works()
     result = pretrain(this, corrections) if arguments.external is None else adopted(this, arguments.external)
     this.log("phases", result)
     return this, result

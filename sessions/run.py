@@ -59,6 +59,7 @@ class Run:
     path: Path
     config: RunConfig
     lock: FileLock | None = None
+    begun: Begun | None = None
 
     def __post_init__(self) -> None:
         for name in FOLDERS:
@@ -68,6 +69,11 @@ class Run:
     def read(path: Path) -> Run:
         """Return the run at `path` with the configuration saved there, as the processes of a session see it."""
         return Run(path, load(RunConfig, path / "config.yaml"))
+
+    def works(self) -> None:
+        """Say that the command's checks have passed: its settings stay from here on, whatever comes of it."""
+        if self.begun is not None:
+            self.begun.is_at_work = True
 
     @property
     def config_file(self) -> Path:
@@ -218,7 +224,7 @@ def open_run(arguments: Namespace, verb: str, base: RunConfig | None = None) -> 
         ) from error
     if base is not None and any(path.glob("*.zarr")):
         _refuse_another_run(path, base, config)
-    run = Run(path, config, lock)
+    run = Run(path, config, lock, found)
     run.save_config()
     arguments.run, arguments.begun = path, found
     return run

@@ -51,6 +51,7 @@ class Session:
 
     def __enter__(self) -> Session:
         refuse_collisions()
+        self._run.works()
         self._children.__enter__()
         if self.joined is not None:
             self._children.environment = self.joined

@@ -18,7 +18,7 @@ from robot.mode import Event, Mode
 from robot.replay import ReplayResult, replay_episode
 from robot.reset import ResetConfig, is_reached, start_pose
 from robot.safety import Reason, SafetyConfig
-from robot.se3 import Pose
+from robot.se3 import Pose, yaw
 from robot.store import Episode, StoreReader, StoreWriter
 from robot.types import Decision, Observation, Source, StepTiming
 from sessions import build
@@ -155,6 +155,30 @@ def test_without_a_tracker_the_socket_is_not_in_the_observation():
     assert "socket_pose" not in outcome.observation
     assert "images/wrist" in outcome.observation
     assert outcome.stream_stamps_ns.keys() == outcome.observation.keys()
+
+
+def test_the_truth_is_told_beside_what_the_tracker_says_and_changes_nothing():
+    told = RobotConfig(cameras=CameraConfig(names=()), env=EnvConfig(id="local", tells_truth=True))
+    robots = _robot(), _robot(config=told)
+    for robot in robots:
+        robot.reset(SEED)
+    for _ in range(5):
+        plain, knowing = (robot.step(decision(0.5, 0.2, -0.5, 0.1)) for robot in robots)
+        build.robot_spec(told).check(knowing.observation)
+        for key, value in plain.observation.items():
+            np.testing.assert_array_equal(value, knowing.observation[key])
+        truth = robots[1]._world.truth()
+        pose = Pose.from_vector(knowing.observation["truth/socket_pose"])
+        np.testing.assert_allclose(pose.position, [truth[f"socket_{axis}"] for axis in "xyz"], atol=1e-6)
+        assert yaw(pose.quaternion) == pytest.approx(truth["socket_yaw"], abs=1e-6)
+        assert not np.array_equal(knowing.observation["socket_pose"], knowing.observation["truth/socket_pose"])
+
+
+def test_what_renders_is_given_back():
+    robot = build.local_robot(RobotConfig(cameras=CameraConfig(image_size=32)), has_images=True)
+    robot.reset(SEED)
+    robot.close()
+    robot.close()
 
 
 def test_an_episode_starts_at_its_start_pose():

@@ -69,6 +69,18 @@ def test_a_run_of_before_stays_as_it_was(capsys: pytest.CaptureFixture[str], tmp
     assert everything(tmp_path) == before
 
 
+def test_settings_of_a_recorded_run_are_put_back_until_the_command_is_at_work(tmp_path: Path) -> None:
+    Run(tmp_path, RunConfig()).save_config()
+    (tmp_path / "demos.zarr").mkdir()
+    before = everything(tmp_path)
+    for is_at_work in (False, True):
+        found = Begun(tmp_path, LOCK)
+        (tmp_path / "config.yaml").write_text("of the command")
+        found.is_at_work = is_at_work
+        found.undo()
+        assert (everything(tmp_path) == before) is not is_at_work
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -191,9 +191,11 @@ def test_corrections_that_the_sessions_critics_rate_lower_than_the_base_are_left
 def test_eyes_that_cannot_be_are_refused_before_anything_moves(
     run: Path, capsys: pytest.CaptureFixture[str], eyes: str, why: str
 ) -> None:
+    before = (run / "config.yaml").read_bytes()
     said = refusal(capsys, "finetune", "--run", str(run), f"training.eyes={eyes}", SHORT)
     assert why in said
     assert not (run / "online.zarr").exists()
+    assert (run / "config.yaml").read_bytes() == before
 
 
 def test_somebody_elses_policy_is_taken_as_the_base_and_finetuned(

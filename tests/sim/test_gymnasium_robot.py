@@ -278,3 +278,10 @@ def test_gymnasium_is_not_asked_to_end_episodes() -> None:
     assert not isinstance(make("Pendulum-v1"), gymnasium.wrappers.TimeLimit)
     assert max_steps_of(make("Pendulum-v1")) == 200
     assert max_steps_of(make("Endless-v0")) is None
+
+
+def test_only_the_simulated_arm_of_this_process_tells_the_truth() -> None:
+    with pytest.raises(ConfigError, match=r"for --env local.*env.id is ''"):
+        EnvConfig(tells_truth=True)
+    with pytest.raises(ConfigError, match=r"env.id is 'gym:Pendulum-v1'"):
+        EnvConfig(id="gym:Pendulum-v1", tells_truth=True)
