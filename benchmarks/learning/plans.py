@@ -26,6 +26,7 @@ class Task:
         python: interpreter; empty for the one that runs the benchmark.
         overrides: settings of the run, whatever the method.
         methods: those that are run on it; empty for all.
+        seeds: how many at most; 0 for as many as a method has.
     """
 
     env: str
@@ -34,6 +35,7 @@ class Task:
     python: str = ""
     overrides: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    seeds: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Method:
 
 _BOUND = ("training.actor.bound=[0.5]", "training.actor.gripper_bound=2.0")
 """The same for every residual: one turns a gripper round, that the base holds open or closed, with 2 only."""
+
+_SEES = ("bc.base.vision.cameras=[front,wrist]", "bc.batch=64")
 
 # 20 demonstrations where that leaves something to learn: with them the base solves pick-cube.
 TASKS = {
@@ -64,6 +68,17 @@ TASKS = {
         500,
         BENCH_PYTHON,
         ("session.demonstrations=3", *_BOUND),
+    ),
+    "peg-pictures": Task(
+        "local",
+        3000,
+        1000,
+        overrides=("env.has_cameras=true", "task.has_tracker=false", *_SEES, *_BOUND),
+        methods=("gated",),
+        seeds=3,
+    ),
+    "lift-pictures": Task(
+        "gym:lift-pictures", 6000, 2000, BENCH_PYTHON, (*_SEES, *_BOUND), methods=("gated",), seeds=3
     ),
     "lift": Task(  # at 20 Hz: 8,000 steps are the 400 s that 4,000 are at the others' 10 Hz
         "gym:lift",
@@ -144,5 +159,5 @@ def plans(at_most: int = 0) -> list[Plan]:
         for seed in range(most)
         for task in TASKS
         for name, method in METHODS.items()
-        if seed < method.seeds and name in (TASKS[task].methods or METHODS)
+        if seed < min(method.seeds, TASKS[task].seeds or method.seeds) and name in (TASKS[task].methods or METHODS)
     ]
