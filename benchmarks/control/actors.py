@@ -22,14 +22,18 @@ MISS_LIMIT = 0.001
 AGE_LIMIT_MS = 60.0
 
 
-def measure(folder: Path, steps: int, has_cameras: bool) -> list[dict[str, Any]]:
+def measure(folder: Path, steps: int, has_cameras: bool, kind: str = "") -> list[dict[str, Any]]:
     """Return the metrics of `steps` steps of the base policy, with two cameras of 128 x 128 or with none.
+
+    With a `kind` of base policy it looks at both cameras; without, it is the default one, which acts by the state.
 
     The policy is hardly trained, so that it moves, and seldom ends an episode by success. An episode that a safety
     rule stopped has fewer steps, and is a failure of its own: nothing but lateness stops one here.
     """
     length = min(steps, EPISODE_STEPS)
     settings = [f"control.period_s={PERIOD_S}", f"task.max_steps={length}", "bc.updates=60"]
+    if kind:
+        settings += [f"bc.base.kind={kind}", "bc.base.vision.cameras=[front,wrist]", "bc.batch=32"]
     run = Run(folder, load(RunConfig, overrides=settings if has_cameras else [*settings, "cameras.names=[]"]))
     run.save_config()
     prepare_finetuning(run)
@@ -39,7 +43,7 @@ def measure(folder: Path, steps: int, has_cameras: bool) -> list[dict[str, Any]]
     times = StepTimes.read(run.store("eval_base"))
     found = times.line()
     age, executed = found["capture_to_command_ms"], found["capture_to_executed_ms"]
-    suffix = "cameras" if has_cameras else "low_dim"
+    suffix = f"seeing_{kind}" if kind else "cameras" if has_cameras else "low_dim"
     what = "two cameras of 128 x 128 at 30 Hz" if has_cameras else "no cameras"
     note = (
         f"20 Hz, {what}: to command p50 {age['p50']} max {age['max']} ms, to executed p99 {executed['p99']} ms, "
