@@ -36,6 +36,7 @@ class ModelRenderer:
         self._cameras = [model.camera(i).name for i in range(model.ncam)]
         if os.environ.get("MUJOCO_GL") == "disable":
             raise RobotError(f"This machine has no way to draw the simulated cameras: {DEBIAN_HINT}.")
+        model.vis.quality.offsamples = 0  # smoothing costs a third of a frame
         try:
             self._renderer = mujoco.Renderer(model, size, size)
         except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:

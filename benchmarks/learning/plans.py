@@ -78,7 +78,7 @@ TASKS = {
         seeds=3,
     ),
     "lift-pictures": Task(
-        "gym:lift-pictures", 6000, 2000, BENCH_PYTHON, (*_SEES, *_BOUND), methods=("gated",), seeds=3
+        "gym:lift-pictures", 4000, 2000, BENCH_PYTHON, (*_SEES, *_BOUND), methods=("gated",), seeds=3
     ),
     "lift": Task(  # at 20 Hz: 8,000 steps are the 400 s that 4,000 are at the others' 10 Hz
         "gym:lift",
