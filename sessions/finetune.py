@@ -24,9 +24,10 @@ def finetune(this: Run, session: Plays) -> dict[str, Any]:
     store = StoreReader.open(this.store("online"))
     episodes = [store.episode(index) for index in range(len(store))]
     robot_steps = sum(episode.length for episode in episodes)
+    told = ", by critics that were told what only the simulation knows" if this.config.training.privileged else ""
     return {
         "phase": "finetune",
-        "what": f"finetuned over {len(episodes)} episodes",
+        "what": f"finetuned over {len(episodes)} episodes{told}",
         "seed": this.config.task.seed,
         "episodes": len(episodes),
         "robot_steps": robot_steps,
