@@ -112,9 +112,15 @@ def train_base(
     _require_choice(config, held, trial)
     parts: list[Part] = [(useful[i], np.ones(useful[i].length, np.float32)) for i in order[held:]]
     weighed = ((episode, correction_weight(episode, config, judge)) for episode in corrections)
-    parts += [(episode, weight) for episode, weight in weighed if weight.any()]
+    corrected = [(episode, weight) for episode, weight in weighed if weight.any()]
+    parts += corrected
     kept: list[Part] = [(useful[i], np.ones(useful[i].length, np.float32)) for i in order[:held]]
-    return _Cloning(spec, config, seed, parts, kept).run(on_progress, trial)
+    cloned = _Cloning(spec, config, seed, parts, kept).run(on_progress, trial)
+    if not corrections:
+        return cloned
+    return cloned._replace(
+        metrics=cloned.metrics | {"corrections": float(sum((weight > 0).sum() for _, weight in corrected))}
+    )
 
 
 def correction_weight(episode: Episode, config: BCConfig, judge: Judge | None) -> NDArray[np.float32]:

@@ -11,16 +11,17 @@ import hashlib
 import importlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from policies.base import BasePolicy
+from policies.external_files import Arrays, Predict, last_line, onnx, torchscript
 from policies.jsonfile import read_json, write_json
 from policies.perception import Percept, in_parts, pictures_of, with_final
 from policies.plans import Plans
@@ -30,8 +31,6 @@ from robot.store import Episode
 from robot.types import NO_VERSION, Decision, Observation, Source
 
 Float = NDArray[np.float32]
-Arrays = Mapping[str, NDArray[np.generic]]
-Predict = Callable[[Arrays], NDArray[np.floating]]
 
 SIDECAR = ".json"
 """What is put behind a file's name for the file that declares it."""
@@ -65,19 +64,29 @@ class Declared:
             ConfigError: something is missing, or there is something that nobody knows.
         """
         try:
+            raw = dict(raw)
             keys = {key: ArraySpec(tuple(one["shape"]), one["dtype"]) for key, one in raw["observation"].items()}
             rest = {name: value for name, value in raw.items() if name != "observation"}
-            axes, scale = tuple(rest.pop("action_axes")), tuple(rest.pop("action_scale"))
-            return Declared(keys, axes, scale, **rest)
-        except (KeyError, TypeError, AttributeError) as error:
+            axes, scale = tuple(rest.pop("action_axes")), tuple(float(one) for one in rest.pop("action_scale"))
+            found = Declared(keys, axes, scale, **rest)
+            counts = (found.chunk, found.execute_steps)
+            if not keys or any(type(one) is not int or one < 1 for one in counts):
+                raise TypeError(
+                    f"observation must name a key, chunk and execute_steps be whole numbers; found {counts}"
+                )
+            if any(type(one) not in (int, float) for one in (found.period_s, found.ensembling)):
+                raise TypeError("period_s and ensembling must be numbers")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(
                 f"{place} must declare observation (shape and dtype by key), action_axes, action_scale, period_s and, "
-                f"for chunks, chunk and execute_steps; found {dict(raw)!r} ({error})."
+                f"for chunks, chunk and execute_steps; found {raw!r} ({error})."
             ) from error
+        return found
 
     def require(self, spec: RobotSpec, place: str) -> None:
         """Raise SpecError, with both specs, unless the robot gives what it takes and takes what it gives."""
-        there = {key: (spec.observation[key].shape, spec.observation[key].dtype) for key in spec.observation}
+        seen = (*spec.seen_keys, *spec.image_keys)
+        there = {key: (spec.observation[key].shape, spec.observation[key].dtype) for key in seen}
         odd = [k for k, wanted in self.observation.items() if there.get(k) != (wanted.shape, wanted.dtype)]
         ours = (spec.action_axes, spec.action_scale, spec.period_s)
         theirs = (self.action_axes, self.action_scale, self.period_s)
@@ -119,6 +128,7 @@ class ExternalPolicy:
         self.spec, self.declared, self._predict = spec, declared, predict
         self._name, self._content = name, content
         self._plans = Plans(declared.chunk, spec.action_size, declared.execute_steps, declared.ensembling)
+        self._arrays = declared.observation
         self._absent = np.full(spec.action_size, np.nan, np.float32)
 
     @property
@@ -142,9 +152,12 @@ class ExternalPolicy:
         """Return chunks (B, H, A) within [-1, 1].
 
         Raises:
-            SpecError: what it gives has another shape than it declares, or is no number.
+            SpecError: it fails, or what it gives has another shape than it declares, or is no number.
         """
-        given = np.asarray(self._predict(observations), np.float32)
+        try:
+            given = np.asarray(self._predict(observations), np.float32)
+        except Exception as error:
+            raise SpecError(f"{self._name} failed when it was asked: {last_line(error)}") from error
         count, shape = len(next(iter(observations.values()))), (self.declared.chunk, self.spec.action_size)
         if self.declared.chunk == 1 and given.shape == (count, shape[1]):
             given = given[:, None]
@@ -155,6 +168,12 @@ class ExternalPolicy:
         if not np.all(np.isfinite(given)):
             raise SpecError(f"{self._name} gave an action that is not finite; nothing was executed of it.")
         return np.clip(given, -1.0, 1.0) + np.float32(0.0)
+
+    def try_out(self) -> None:
+        """Ask it about random observations, one and three at once; raises what `predict` does."""
+        rng = np.random.default_rng(0)
+        for count in (1, 3):
+            self.predict({key: _random(rng, (count, *one.shape), one.dtype) for key, one in self._arrays.items()})
 
     def relabel(self, episode: Episode, seen: Percept | None = None) -> tuple[Float, NDArray[np.int64]]:
         """Return base actions (T+1, A) and chunk phases (T+1,), as `BasePolicy.relabel`."""
@@ -172,6 +191,12 @@ class ExternalPolicy:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> NDArray[np.generic]:
+    if dtype == "uint8":
+        return rng.integers(0, 256, shape, np.uint8)
+    return rng.standard_normal(shape).astype(dtype)
+
+
 Base = BasePolicy | ExternalPolicy
 """What a residual stands on."""
 
@@ -185,7 +210,9 @@ def load_base(directory: Path, spec: RobotSpec) -> Base:
     named = read_json(Path(directory) / FILE)
     if named is None:
         return BasePolicy.load(directory, spec)
-    place = named.get("place", "")
+    place = named.get("place")
+    if not isinstance(place, str) or not place:
+        raise ConfigError(f"{Path(directory) / FILE} names no policy; take it again: nudge pretrain --external PLACE.")
     return load_external(place if ":" in place else str(Path(directory) / Path(place).name), spec)
 
 
@@ -196,6 +223,7 @@ def adopt(place: str, spec: RobotSpec, directory: Path) -> ExternalPolicy:
         ConfigError, SpecError: as `load_external` says; nothing is written then.
     """
     policy = load_external(place, spec)
+    policy.try_out()
     directory.mkdir(parents=True, exist_ok=True)
     name = place
     if Path(place).is_file():
@@ -229,7 +257,7 @@ def load_external(place: str, spec: RobotSpec) -> ExternalPolicy:
         raise ConfigError(
             f"{place} must be declared in {sidecar}, which cannot be read ({error}); docs/policies.md says how."
         ) from error
-    predict = _onnx(path) if path.suffix == ".onnx" else _torchscript(path)
+    predict = onnx(path) if path.suffix == ".onnx" else torchscript(path)
     content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     return ExternalPolicy(spec, Declared.of(raw, str(sidecar)), predict, path.name, content)
 
@@ -238,36 +266,8 @@ def _of_callable(place: str, spec: RobotSpec) -> ExternalPolicy:
     module, _, name = place.partition(":")
     try:
         predict = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{place} is not to be had: {error}; it is module:callable.") from error
-    return ExternalPolicy(spec, Declared.of(getattr(predict, "declared", {}), place), predict, place)
-
-
-def _torchscript(path: Path) -> Predict:
-    try:
-        module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
-        why = str(error).splitlines()[0]
-        raise ConfigError(f"{path} is no TorchScript file ({why}); write one with torch.jit.save.") from error
-
-    def predict(observations: Arrays) -> NDArray[np.floating]:
-        with torch.no_grad():
-            given = module({key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in observations.items()})
-        found: NDArray[np.floating] = given.float().numpy()
-        return found
-
-    return predict
-
-
-def _onnx(path: Path) -> Predict:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ConfigError(f"{path} needs onnxruntime: pip install -c constraints.txt 'nudge-robot[onnx]'.") from error
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-    def predict(observations: Arrays) -> NDArray[np.floating]:
-        found: NDArray[np.floating] = session.run(None, dict(observations))[0]
-        return found
-
-    return predict
+    except Exception as error:
+        raise ConfigError(f"{place} is not to be had ({last_line(error)}); name module:callable.") from error
+    source = getattr(sys.modules[module], "__file__", None)
+    content = hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16] if source else ""
+    return ExternalPolicy(spec, Declared.of(getattr(predict, "declared", {}), place), predict, place, content)

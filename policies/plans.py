@@ -78,9 +78,9 @@ class Plans:
 def check_plans(chunk: int, execute_steps: int, ensembling: float) -> None:
     """Raise SpecError where no chunk could be executed so."""
     if execute_steps > chunk:
-        raise SpecError(f"BaseConfig.execute_steps must be at most chunk ({chunk}); found {execute_steps}.")
+        raise SpecError(f"execute_steps must be at most chunk ({chunk}); found {execute_steps}.")
     if ensembling >= 0.0 and execute_steps != 1:
-        raise SpecError(f"BaseConfig.ensembling predicts at each step: set execute_steps=1; found {execute_steps}.")
+        raise SpecError(f"ensembling predicts at each step: set execute_steps=1; found {execute_steps}.")
 
 
 def ensemble(chunks: Float, decay: float) -> Float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from robot.errors import ConfigError
 from sessions.build import base_policy
-from sessions.learning import held_back
+from sessions.learning import base_or_none, held_back
 from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
@@ -60,8 +60,10 @@ def clear_old(this: Run, policy: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     this = open_run(arguments, "evaluate")
-    if arguments.policy == "base" or not this.config.env.gym_id:
+    if arguments.policy == "base":
         base_policy(this.config, this.path)
+    else:
+        base_or_none(this.config, this.path)
     if arguments.policy == "final" and not (this.path / "weights").is_dir():
         raise ConfigError(f"Nothing is finetuned in {this.path}; do it with: nudge finetune --run {this.path}")
     clear_old(this, arguments.policy)

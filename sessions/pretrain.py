@@ -73,7 +73,7 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
     return {
         "phase": "pretrain",
         "what": f"base policy cloned from {len(episodes)} demonstrations"
-        + (f" and the corrections in {len(corrected)} episodes" if corrected else ""),
+        + (f" and {int(cloned.metrics['corrections'])} steps of corrections" if corrections is not None else ""),
         "seed": this.config.task.seed,
         "wall_s": time.monotonic() - started,
         "selected": SELECTED[config.select],
@@ -159,8 +159,6 @@ def _trained(arguments: argparse.Namespace, corrections: Path | None) -> tuple[R
             f"{this.store('online')} was played on the base policy that is there, and its steps carry that one's "
             "actions: pretrain in another run directory (copy demos.zarr into it)."
         )
-    if arguments.external is None:
-        this.works()
     result = pretrain(this, corrections) if arguments.external is None else adopted(this, arguments.external)
     this.log("phases", result)
     return this, result

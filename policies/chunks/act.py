@@ -92,7 +92,7 @@ class ActChunk(ChunkModel):
         summary = self.style_marks[:1].expand(batch, -1, -1)
         state = self.style(seen.vector)[:, None] + self.style_marks[1:2]
         steps = self.action(target) + self.style_marks[2:]
-        absent = torch.cat([mask.new_zeros(batch, 2), 1.0 - mask], dim=1) > 0.5
+        absent = torch.cat([mask.new_ones(batch, 2), mask], dim=1) <= 0.0
         out = self.style_encoder(torch.cat([summary, state, steps], dim=1), src_key_padding_mask=absent)
         mean, log_var = self.moments(out[:, 0]).chunk(2, dim=1)
         return mean, log_var

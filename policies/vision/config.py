@@ -41,7 +41,7 @@ class VisionConfig(Settings):
         4, "while training, pictures are shifted at random by up to this (DrQ)", unit="pixels", low=0, high=32
     )
     weights: str = setting("", "safetensors file of a trained encoder to begin with; empty: begin at random")
-    is_frozen: bool = setting(False, "the encoder stays as it begins; what it gives is kept beside the store")
+    is_frozen: bool = setting(False, "the encoder stays as it begins; what a base's gives is kept beside the store")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,10 +53,10 @@ class VisionConfig(Settings):
                 f"found {len(self.crops)}."
             )
         for top, left, bottom, right in self.crops:
-            if not (top < bottom and left < right):
+            if not (0.0 <= top < bottom <= 1.0 and 0.0 <= left < right <= 1.0):
                 raise ConfigError(
-                    f"A crop is top, left, bottom, right, with top < bottom and left < right; found "
-                    f"{[top, left, bottom, right]}."
+                    "A crop is top, left, bottom, right as shares from 0 to 1, with top < bottom and left < right; "
+                    f"found {[top, left, bottom, right]}."
                 )
 
     @property

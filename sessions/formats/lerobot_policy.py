@@ -84,8 +84,16 @@ def _read(directory: Path) -> dict[str, Any]:
         )
     if missing:
         raise ConfigError(f"{directory / 'config.json'} lacks {', '.join(missing)}; copy the directory again.")
-    if int(config.get("n_obs_steps", 1)) != 1:
+    if config.get("n_obs_steps", 1) != 1:
         raise ConfigError(f"{directory} looks at {config['n_obs_steps']} observations at once; only 1 can be taken.")
+    try:
+        shapes = [tuple(config["output_features"]["action"]["shape"])]
+        shapes += [tuple(feature["shape"]) for feature in config["input_features"].values()]
+        counts = [int(config["chunk_size"]), int(config["n_action_steps"])]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{directory / 'config.json'} cannot be understood ({error!r}); copy it again.") from error
+    if not shapes[1:] or min(counts) < 1:
+        raise ConfigError(f"{directory / 'config.json'} names no input, or a chunk without actions; copy it again.")
     return config
 
 
@@ -121,18 +129,27 @@ def _chosen(directory: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, An
         return {}
     try:
         chosen: dict[str, Any] = json.loads(path.read_text())
-        unknown = set(chosen) - set(wanted)
-    except (ValueError, TypeError) as error:
+        unknown = set(dict(chosen)) - set(wanted)
+        odd = [name for name, source in chosen.items() if not _is_source(source)]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} must be a JSON object by the policy's inputs; found {error}.") from error
+    if odd:
+        raise ConfigError(
+            f"{path} must give a key, or a list of keys, for each input; {odd[0]} has {chosen[odd[0]]!r}."
+        )
     if unknown:
         raise ConfigError(f"{path} names {sorted(unknown)}; the policy's inputs are {sorted(wanted)}.")
     return chosen
 
 
+def _is_source(source: Any) -> bool:
+    return isinstance(source, str) or (isinstance(source, list) and all(isinstance(key, str) for key in source))
+
+
 def _shape(source: Any, spec: RobotSpec) -> tuple[int, ...] | None:
     """Return the shape of what is made of a source; None where the robot does not have it."""
     keys = [source] if isinstance(source, str) else list(source)
-    if any(key not in spec.observation for key in keys):
+    if any(key not in (*spec.seen_keys, *spec.image_keys) for key in keys):
         return None
     arrays = [spec.observation[key] for key in keys]
     if isinstance(source, str):
@@ -159,7 +176,7 @@ def _trace(directory: Path, sources: dict[str, str | list[str]], spec: RobotSpec
             env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""},
             check=False,
         )
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError) as error:
         raise ConfigError(
             f"{directory} needs an environment with lerobot, and there is no {python}: make lerobot-setup, or name an "
             f"interpreter by {PYTHON}."

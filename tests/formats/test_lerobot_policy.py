@@ -101,6 +101,21 @@ def test_a_folder_that_is_no_policy_is_refused(tmp_path: Path) -> None:
 def test_a_policy_that_draws_random_numbers_or_remembers_is_refused(tmp_path: Path) -> None:
     assert "type 'diffusion'; taken are act" in refused(directory(tmp_path / "a", type="diffusion"), tmp_path)
     assert "looks at 2 observations" in refused(directory(tmp_path / "b", n_obs_steps=2), tmp_path)
+    assert "looks at two observations" in refused(directory(tmp_path / "c", n_obs_steps="two"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"input_features": None},
+        {"input_features": {}},
+        {"output_features": {}},
+        {"chunk_size": "six"},
+        {"chunk_size": 0},
+    ],
+)
+def test_a_config_that_says_nothing_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert "copy it again" in refused(directory(tmp_path / "p", **changes), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +152,11 @@ def test_a_mapping_of_inputs_that_nobody_has_is_refused(tmp_path: Path) -> None:
     assert "names ['observation.stat']" in refused(folder, tmp_path)
     (folder / SOURCES).write_text('{"observation.state": ["joints", "nothing"]}')
     assert "does not fit this robot (observation.state)" in refused(folder, tmp_path)
+    for source in ("5", '[["a"]]'):
+        (folder / SOURCES).write_text(f'{{"observation.state": {source}}}')
+        assert "must give a key, or a list of keys" in refused(folder, tmp_path)
+    (folder / SOURCES).write_text("[1]")
+    assert "must be a JSON object" in refused(folder, tmp_path)
     (folder / SOURCES).write_text('{"observation.state": ["joints"')
     assert "must be a JSON object" in refused(folder, tmp_path)
 

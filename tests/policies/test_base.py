@@ -52,6 +52,12 @@ def test_what_a_model_gives_beyond_its_data_and_beyond_the_limit_is_clipped() ->
     np.testing.assert_allclose(found.numpy(), [[0.2, 0.9], [-0.2, -0.4]], atol=1e-6)
 
 
+def test_a_zero_has_no_sign() -> None:
+    decoder = Decoder(Given(1, 1), np.zeros(1, np.float32), np.ones(1, np.float32), limit=1.0)
+    found = decoder(Seen(torch.zeros(1, 0)), torch.tensor([[-0.0]]))
+    assert not torch.signbit(found).any()
+
+
 def test_an_axis_that_never_moves_scales_without_infinity() -> None:
     scaler = ActionScaler.fit(np.full((5, 2), 0.3, np.float32), head_room=0.1)
     assert np.all(scaler.scale(np.full((1, 2), 0.3, np.float32)) == 0.0)

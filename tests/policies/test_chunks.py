@@ -151,6 +151,19 @@ def test_ensembling_needs_a_prediction_at_each_step() -> None:
         BaseConfig(ensembling=0.01)
 
 
+def test_acts_latent_sees_every_action_that_counts_however_little() -> None:
+    act = ActChunk(ActConfig(dim=16, heads=2, encoder_layers=1, feedforward=16, latent=3), 2, 4, 2)
+    target = torch.rand(2, 4, 2, generator=generator(1))
+    for weight, is_seen in ((1.0, True), (0.3, True), (0.0, False)):
+        mask = torch.ones(2, 4)
+        mask[:, 2:] = weight
+        other = target.clone()
+        other[:, 2:] += 0.5
+        with torch.no_grad():
+            means = [act.posterior(seen(2), some, mask)[0] for some in (target, other)]
+        assert torch.equal(*means) is not is_seen
+
+
 def test_acts_loss_has_the_divergence_of_its_posterior_as_by_hand() -> None:
     config = ActConfig(dim=16, heads=2, encoder_layers=1, feedforward=16, latent=3, kl_weight=2.0)
     act = ActChunk(config, 2, 4, 2)
@@ -205,18 +218,27 @@ def test_ddim_with_the_true_noise_finds_the_data_in_any_number_of_steps(steps: i
     torch.testing.assert_close(found, torch.full((4, 3, 2), 0.4), atol=1e-3, rtol=0)
 
 
-def test_ddims_step_is_the_papers_equation_by_hand() -> None:
-    model = DiffusionChunk(DiffusionConfig(train_steps=20, steps=2, network=SMALL_NET), 2, 1, 1)
-    kept = squared_cosine(20)
-    noise = torch.tensor([[0.3]])
+def test_ddims_steps_are_the_papers_equation_by_hand() -> None:
+    model = DiffusionChunk(DiffusionConfig(train_steps=20, steps=3, network=SMALL_NET), 2, 1, 1)
+    kept, noise = squared_cosine(20), torch.tensor([[0.3]])
+    bias = model.network.leave.bias
+
+    def told(x: torch.Tensor, level: int) -> torch.Tensor:
+        return model._noise(x, seen(1), torch.tensor([level]))
+
     with torch.no_grad():
-        e = model._noise(noise, seen(1), torch.tensor([19]))
-        x0 = ((noise - (1 - kept[19]).sqrt() * e) / kept[19].sqrt()).clamp(-1, 1)
-        e = (noise - kept[19].sqrt() * x0) / (1 - kept[19]).sqrt()
-        x = kept[0].sqrt() * x0 + (1 - kept[0]).sqrt() * e
-        e = model._noise(x, seen(1), torch.tensor([0]))
-        by_hand = ((x - (1 - kept[0]).sqrt() * e) / kept[0].sqrt()).clamp(-1, 1)
-        torch.testing.assert_close(model.predict(seen(1), noise)[0], by_hand)
+        for parameter in model.network.parameters():
+            parameter.mul_(0.1)
+        wanted = (noise - kept[19].sqrt() * 0.5) / (1 - kept[19]).sqrt()  # so that x0 is 0.5 at first, within the clamp
+        bias.add_((wanted - told(noise, 19))[0])
+        x = noise
+        for level, after in ((19, 10), (10, 0), (0, None)):
+            x0 = (x - (1 - kept[level]).sqrt() * told(x, level)) / kept[level].sqrt()
+            assert x0.abs() < 1.0
+            if after is not None:
+                e = (x - kept[level].sqrt() * x0) / (1 - kept[level]).sqrt()
+                x = kept[after].sqrt() * x0 + (1 - kept[after]).sqrt() * e
+        torch.testing.assert_close(model.predict(seen(1), noise)[0], x0)
 
 
 def _decay(rate: float):

@@ -195,7 +195,7 @@ def test_actions_beyond_the_range_are_cut_off() -> None:
 def test_what_is_not_there_or_not_declared_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"is no file; name a TorchScript file"):
         load_external(str(tmp_path / "none.pt"), toy_spec())
-    with pytest.raises(ConfigError, match=r"is not to be had: .*; it is module:callable"):
+    with pytest.raises(ConfigError, match=r"is not to be had .ModuleNotFoundError.*; name module:callable"):
         load_external("no_such_module:policy", toy_spec())
     path = tmp_path / "policy.pt"
     path.write_bytes(b"no archive")

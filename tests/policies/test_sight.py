@@ -107,6 +107,17 @@ def test_what_was_cloned_from_pictures_does_what_was_shown(name: str) -> None:
     assert error() < 0.6 * before
 
 
+def test_pictures_are_shifted_while_it_learns_and_not_while_it_is_asked() -> None:
+    subject = training()
+    batch, learner = subject.sampler.draw(), subject.learner
+    one, other = (learner.look(batch)[0].state for _ in range(2))
+    assert not torch.equal(one, other)
+    learner.sight.config = learner.sight._eyes.config = dataclasses.replace(learner.sight.config, shift=0)
+    same = [learner.look(batch)[0].state for _ in range(2)]
+    assert torch.equal(same[0], same[1])
+    assert torch.equal(same[0], learner.seen(batch).state)
+
+
 def test_tuned_eyes_begin_as_the_bases_and_the_base_keeps_its_own() -> None:
     subject = training("tuned")
     theirs = seeing_base().eyes.state_dict()

@@ -102,6 +102,8 @@ def test_what_is_no_picture_is_refused(images: np.ndarray, crop, why: str) -> No
     [
         ({"cameras": ("front", "front")}, "name each camera once"),
         ({"crops": ((0.0, 0.0, 1.0, 1.0),)}, "one crop for each of the 2 cameras, or none; found 1"),
+        ({"crops": ((0.0, 0.0, 1.0, 1.0), (-0.5, 0.0, 1.0, 1.0))}, r"from 0 to 1.*found \[-0.5, 0.0, 1.0, 1.0\]"),
+        ({"crops": ((0.0, 0.0, 1.0, 1.5), (0.0, 0.0, 1.0, 1.0))}, r"from 0 to 1.*found \[0.0, 0.0, 1.0, 1.5\]"),
         ({"crops": ((0.0, 0.0, 1.0, 1.0), (0.6, 0.0, 0.5, 1.0))}, r"top < bottom .* found \[0.6, 0.0, 0.5, 1.0\]"),
     ],
 )

@@ -69,6 +69,15 @@ def test_a_run_of_before_stays_as_it_was(capsys: pytest.CaptureFixture[str], tmp
     assert everything(tmp_path) == before
 
 
+def test_settings_of_a_refused_cloning_are_put_back(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    assert main(["record", "--env", "local", "--run", run, "--episodes", "1"]) == 0
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    sentence = refused(capsys, tmp_path / "run", "pretrain", "bc.select=error", "bc.updates=5")
+    assert "needs an episode for validation" in sentence
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before
+
+
 def test_settings_of_a_recorded_run_are_put_back_until_the_command_is_at_work(tmp_path: Path) -> None:
     Run(tmp_path, RunConfig()).save_config()
     (tmp_path / "demos.zarr").mkdir()

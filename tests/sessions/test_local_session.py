@@ -19,6 +19,8 @@ from robot.store import StoreReader
 from robot.types import Source
 from sessions.cli import main
 from sessions.config import load
+from sessions.learning import learnt_policy
+from sessions.run import Run
 from sessions.run_config import RunConfig
 
 HERE = Path(__file__).resolve().parent
@@ -183,6 +185,14 @@ def test_corrections_that_the_sessions_critics_rate_lower_than_the_base_are_left
     ]
     demos = sum(line["steps"] for line in lines(run, "record"))
     assert demos < said[1]["steps"] < said[0]["steps"]
+    policy = learnt_policy(Run.read(run).config, run, is_final=True)
+    store = StoreReader.open(run / "online.zarr")
+    played = [episode for episode in (store.episode(i) for i in range(len(store))) if episode.is_success]
+    human = [episode.source == Source.HUMAN for episode in played]
+    good = [h & (policy.advantages(episode) >= 0.0) for h, episode in zip(human, played, strict=True)]
+    for line, taken in zip(said, (human, good), strict=True):
+        assert line["corrections"] == sum(int(steps.sum()) for steps in taken)
+        assert f"and {int(line['corrections'])} steps of corrections" in line["what"]
 
 
 @pytest.mark.parametrize(
