@@ -204,7 +204,8 @@ class BasePolicy:
             theirs = RobotSpec.from_json(header["spec"])
             raise SpecError(
                 f"Base policy {path} is for robot {theirs.name!r} ({header['spec_digest']}), "
-                f"this robot is {spec.name!r} ({spec.digest()}); clone one from this robot's demonstrations."
+                f"this robot is {spec.name!r} ({spec.digest()}), which differs in {spec.difference(theirs)}; "
+                "clone one from this robot's demonstrations."
             )
         config = restored(BaseConfig, json.loads(header["config"]))
         eyes = base_eyes(spec, config)

@@ -79,6 +79,14 @@ class RobotSpec:
         """State keys that whoever acts sees."""
         return tuple(k for k in self.state_keys if not k.startswith(TRUTH))
 
+    def difference(self, other: RobotSpec) -> str:
+        """Return in a few words what of another spec is not as here; empty where all is."""
+        keys = self.observation.keys() | other.observation.keys()
+        odd = sorted(key for key in keys if self.observation.get(key) != other.observation.get(key))
+        parts = [f"observation {', '.join(odd)}"] if odd else []
+        names = ("name", "action_axes", "action_scale", "period_s")
+        return "; ".join([*parts, *(name for name in names if getattr(self, name) != getattr(other, name))])
+
     def told(self) -> RobotSpec:
         """Return the spec of the same robot to one that is told the truth: its keys stand for what is only seen."""
         known = {k.removeprefix(TRUTH): spec for k, spec in self.observation.items() if k.startswith(TRUTH)}

@@ -130,7 +130,9 @@ def test_a_saved_base_acts_bit_for_bit_alike(tmp_path) -> None:
 def test_a_base_of_another_robot_is_refused_in_one_sentence(tmp_path) -> None:
     toy_base().save(tmp_path)
     other = dataclasses.replace(toy_spec(), name="toy/other", observation={"state": ArraySpec((2,), "float32")})
-    with pytest.raises(SpecError, match=r"is for robot 'toy/point'.*this robot is 'toy/other'"):
+    with pytest.raises(
+        SpecError, match=r"is for robot 'toy/point'.*this robot is 'toy/other'.*differs in .*name; clone"
+    ):
         BasePolicy.load(tmp_path, other)
 
 

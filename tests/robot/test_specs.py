@@ -123,3 +123,19 @@ def test_what_the_robot_assembles_fits_what_it_declares():
     spec = RobotSpec("r", observation_spec(("front",), 16), ("x",), (0.1,), 0.1)
     spec.check(observation)
     assert list(observation) == list(spec.observation)
+
+
+def test_what_differs_is_named():
+    assert SPEC.difference(SPEC) == ""
+    other = replace(SPEC, period_s=0.5, observation=SPEC.observation | {"more": FORCE, "wrench": FORCE})
+    assert SPEC.difference(other) == "observation more, wrench; period_s"
+    assert other.difference(replace(other, name="r", action_scale=(9.0, 9.0))) == "name; action_scale"
+
+
+def test_what_only_a_simulation_knows_is_told_apart():
+    spec = replace(SPEC, observation=SPEC.observation | {"truth/wrench": FORCE})
+    assert spec.truth_keys == ("truth/wrench",)
+    assert "truth/wrench" in spec.state_keys
+    assert "truth/wrench" not in spec.seen_keys
+    assert spec.told().observation["wrench"] == FORCE
+    assert spec.told().truth_keys == ()
