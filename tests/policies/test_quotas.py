@@ -69,6 +69,7 @@ DEMOS_OF_PRESETS = {
     "porl": 0.0,
     "ibrl": None,
     "jsrl": 0.0,
+    "dsrl": 0.0,
 }
 """Share of demonstrations (and, with two buffers, corrections) in every mini-batch; None where they are online data."""
 
