@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from policies.tensorfile import read_tensors
 from policies.vision.config import VisionConfig
 from policies.vision.encoders import encoder_for
-from policies.vision.lens import look_at
+from policies.vision.lens import look_at, require_part
 from policies.vision.pooling import Head
 from policies.vision.shift import random_shift
 from robot.errors import ConfigError, SpecError
@@ -43,6 +43,7 @@ class Eyes(nn.Module):
 
     Raises:
         ConfigError: the robot has no such camera.
+        SpecError: a crop has no pixel of its picture.
     """
 
     def __init__(self, spec: RobotSpec, config: VisionConfig) -> None:
@@ -55,6 +56,8 @@ class Eyes(nn.Module):
                 f"vision.cameras asks for {asked}; the cameras of {spec.name} are: {there}. Name some of them."
             )
         self.spec, self.config, self.keys = spec, config, config.keys
+        for index, key in enumerate(self.keys):
+            require_part(spec.observation[key].shape, config.crop(index))
         count = 1 if config.is_shared else len(self.keys)
         self.encoders = nn.ModuleList(encoder_for(config) for _ in range(count))
         self.shape = self._shape()

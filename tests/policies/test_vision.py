@@ -112,6 +112,11 @@ def test_crops_that_are_none_are_refused(values, why: str) -> None:
         config(**values)
 
 
+def test_a_crop_without_a_pixel_is_refused_before_a_picture_is_looked_at() -> None:
+    with pytest.raises(SpecError, match=r"of a picture of 40 x 40 pixels has no pixel; widen it"):
+        Eyes(seeing_spec(), config(crops=((0.0, 0.0, 1.0, 1.0), (0.5, 0.5, 0.501, 0.6))))
+
+
 def test_a_camera_that_the_robot_has_not_is_refused_with_those_it_has() -> None:
     with pytest.raises(ConfigError, match=r"asks for side; the cameras of toy/seeing are: front, wrist\. Name"):
         Eyes(seeing_spec(), config(cameras=("side",)))
