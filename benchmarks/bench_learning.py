@@ -132,10 +132,13 @@ def main() -> None:
     folder = FOLDER / "learning-quick" if arguments.quick else RUNS
     if arguments.quick:
         shutil.rmtree(folder, ignore_errors=True)  # an earlier one's
-    chosen = chosen_plans(arguments.tasks, arguments.methods, arguments.seeds)
-    if arguments.quick:  # of all that is asked for the first, which without words is the peg
-        is_asked = (arguments.tasks, arguments.methods) != (list(TASKS), list(METHODS))
-        chosen = [replace(QUICK, task=plan.task, method=plan.method) for plan in chosen[:1]] if is_asked else [QUICK]
+    is_asked = (arguments.tasks, arguments.methods) != (list(TASKS), list(METHODS))
+    if arguments.quick and not is_asked:
+        chosen = [QUICK]
+    else:
+        chosen = chosen_plans(arguments.tasks, arguments.methods, arguments.seeds)
+    if arguments.quick:
+        chosen = [replace(QUICK, task=plan.task, method=plan.method) for plan in chosen[:1]]
     if not chosen:
         parser.error("there is nothing to run: see what is planned in benchmarks/learning/plans.py")
     failed = Campaign(folder, arguments.quick).run(chosen)

@@ -15,6 +15,8 @@ from robot.settings import Settings, setting
 
 COMPOSERS = ("residual", "policy", "steering")
 HEADS = ("deterministic", "gaussian")
+MOST = 2.0
+"""Largest bound of a residual: from one end of an axis to the other."""
 GRIPPER_CHOICES = 3
 """Of the discrete gripper head: close, stay, open; the actions -1, 0, 1 (HIL-SERL)."""
 
@@ -87,6 +89,14 @@ class ActorConfig(Settings):
         low=0.0,
         high=0.95,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.is_steering and max(self.bound) > MOST:
+            raise ConfigError(
+                f"ActorConfig.bound must be at most {MOST} where u is no noise that steers: an action is within "
+                f"[-1, 1]; found {max(self.bound)}."
+            )
 
     @property
     def is_steering(self) -> bool:

@@ -116,11 +116,8 @@ def train_base(
     parts += corrected
     kept: list[Part] = [(useful[i], np.ones(useful[i].length, np.float32)) for i in order[:held]]
     cloned = _Cloning(spec, config, seed, parts, kept).run(on_progress, trial)
-    if not corrections:
-        return cloned
-    return cloned._replace(
-        metrics=cloned.metrics | {"corrections": float(sum((weight > 0).sum() for _, weight in corrected))}
-    )
+    steps = float(sum((weight > 0).sum() for _, weight in corrected))
+    return cloned._replace(metrics=cloned.metrics | ({"corrections": steps} if corrections else {}))
 
 
 def correction_weight(episode: Episode, config: BCConfig, judge: Judge | None) -> NDArray[np.float32]:

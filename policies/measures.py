@@ -50,7 +50,8 @@ class Measures:
             views = actor.network.views(learner.target_flat["actor"])
             found["dormant"] = dormant_share(actor.network, views, batch.state)
             u = actor.mode(views, batch.state)
-            found["residual"] = (u / actor.bound).abs().mean()
+            if actor.is_residual or actor.is_steering:
+                found["residual"] = (u / actor.bound).abs().mean()
             if not actor.is_steering:
                 found["saturated"] = (actor.wanted(batch.base, u, actor.idle_grip(u)).abs() > 1.0).float().mean()
             if actor.config.gate != "none":
@@ -62,12 +63,7 @@ class Measures:
         if ended and math.isfinite(high - low) and not learner.critics.is_soft:
             value, to_go = self._values(self._aside(ended))
             found["error"] = torch.tensor(abs(float((value - to_go).mean())) / (high - low))
-        measures = {name: float(value) for name, value in found.items()}
-        return (
-            measures
-            if actor.is_residual or actor.is_steering
-            else {k: v for k, v in measures.items() if k != "residual"}
-        )
+        return {name: float(value) for name, value in found.items()}
 
     def _aside(self, episodes: Iterable[Episode]) -> EpisodeBuffer:
         """Return a buffer of a few episodes, to look at them and not to learn from."""

@@ -73,7 +73,7 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
     return {
         "phase": "pretrain",
         "what": f"base policy cloned from {len(episodes)} demonstrations"
-        + (f" and {int(cloned.metrics['corrections'])} steps of corrections" if corrections is not None else ""),
+        + (f" and {int(cloned.metrics.get('corrections', 0))} steps of corrections" if corrections is not None else ""),
         "seed": this.config.task.seed,
         "wall_s": time.monotonic() - started,
         "selected": SELECTED[config.select],

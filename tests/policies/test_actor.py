@@ -141,3 +141,9 @@ def test_a_gripper_has_a_head_of_its_own_only_where_there_is_one() -> None:
 def test_a_gripper_axis_that_the_action_lacks_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"below the 2 axes of the action; found 2"):
         made(gripper_axis=2)
+
+
+def test_only_a_noise_may_be_larger_than_an_axis_is_wide() -> None:
+    with pytest.raises(ConfigError, match=r"bound must be at most 2.0.*found 2.5"):
+        ActorConfig(bound=(0.5, 2.5))
+    assert ActorConfig(bound=(2.5,), composer="steering").bound == (2.5,)

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import torch
 from conftest import make_episode, small, toy_base, toy_spec
+from declared import DECLARED
 from onnx import TensorProto, helper
 from seeing import seeing_spec, seen_episode
 
@@ -21,15 +22,6 @@ from policies.external import Declared, ExternalPolicy, adopt, load_base, load_e
 from policies.training import Training
 from policies.weights import WeightsDirectory
 from robot.errors import ConfigError, SpecError
-
-DECLARED = {
-    "observation": {"state": {"shape": [2], "dtype": "float32"}},
-    "action_axes": ["x", "y"],
-    "action_scale": [0.1, 0.1],
-    "period_s": 0.1,
-    "chunk": 4,
-    "execute_steps": 3,
-}
 
 
 class Halving(torch.nn.Module):

@@ -13,19 +13,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import toy_spec
+from declared import DECLARED
 
 from policies.external import adopt, load_base, load_external
 from robot.errors import ConfigError, SpecError
 from robot.specs import ArraySpec
-
-DECLARED = {
-    "observation": {"state": {"shape": [2], "dtype": "float32"}},
-    "action_axes": ["x", "y"],
-    "action_scale": [0.1, 0.1],
-    "period_s": 0.1,
-    "chunk": 4,
-    "execute_steps": 3,
-}
 
 
 class Halving(torch.nn.Module):

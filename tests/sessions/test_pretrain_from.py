@@ -51,3 +51,16 @@ def test_who_interrupts_it_finds_no_half_of_a_run(
     assert f"Go on with: nudge pretrain --from {old} --run {new}" in capsys.readouterr().err
     assert not new.exists()
     assert (old / "online.zarr").exists()
+
+
+def test_a_session_without_a_persons_step_adds_nothing_and_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    assert main(["record", "--env", "local", "--run", str(old), "--episodes", "1"]) == 0
+    assert main(["pretrain", "--run", str(old), "bc.updates=5"]) == 0
+    assert main(["evaluate", "--run", str(old), "--policy", "base", "--episodes", "1"]) == 0
+    (old / "eval_base.zarr").rename(old / "online.zarr")  # played without a person
+    capsys.readouterr()
+    assert main(["pretrain", "--from", str(old), "--run", str(new), "bc.updates=5"]) == 0
+    assert "and 0 steps of corrections" in capsys.readouterr().out
