@@ -144,7 +144,10 @@ class LearntPolicy:
             ConfigError: no critics were published: only those of a method with a gate are.
         """
         if not self._judges:
-            raise ConfigError("The critics of a method without a gate are not published; nobody can judge by them.")
+            raise ConfigError(
+                "The critics of a method without a gate are not published, so nobody can judge by them: leave "
+                "bc.filters_corrections out, or take the session of a method with a gate (gated, ibrl)."
+            )
         columns = self.states.columns(episode)
         length = episode.transitions
         state = torch.from_numpy(self._standardiser(np.asarray(columns["state"][:length], np.float32)))

@@ -21,7 +21,7 @@ from policies.chunks.flow import FlowChunk
 from policies.chunks.mlp import MlpChunk
 from policies.chunks.model import ChunkModel, Seen
 from policies.features import FeatureConfig, Standardiser
-from policies.perception import Percept, Perception
+from policies.perception import Percept, Perception, seen_size
 from policies.plans import Plans
 from policies.tensorfile import read_tensors, write_tensors
 from policies.vision.eyes import Eyes
@@ -235,7 +235,7 @@ def chunk_model(
     spec: RobotSpec, config: BaseConfig, generator: torch.Generator, eyes: Eyes | None = None
 ) -> ChunkModel:
     """Return a fresh model of the kind that `config` says; `generator` draws its initial weights."""
-    inputs = Perception(spec, config.features, eyes).size
+    inputs = seen_size(spec, config.features, eyes)
     if config.kind == "mlp":
         return MlpChunk(inputs, config.hidden, config.chunk, spec.action_size, generator)
     with torch.random.fork_rng(devices=[]):

@@ -13,6 +13,7 @@ from torch import Tensor
 from policies.features import FeatureConfig, Features
 from policies.vision.cache import SeenCache
 from policies.vision.eyes import Eyes
+from policies.vision.glance import Glance
 from robot.specs import RobotSpec
 from robot.store import Episode
 from robot.types import Observation
@@ -55,51 +56,57 @@ class Perception:
         *,
         gives_maps: bool = False,
     ) -> None:
-        self.spec, self.features, self.eyes = spec, Features(spec, config), eyes
+        self.spec, self.features = spec, Features(spec, config)
         self.gives_maps = gives_maps and eyes is not None
-        self.size = self.features.size + (eyes.size if eyes is not None else 0)
+        self.size = seen_size(spec, config, eyes)
         self.raw = self.features.raw
+        self._glance = None if eyes is None else Glance(eyes)
         self._cache: SeenCache | None = None
 
     def one(self, observation: Observation) -> Percept:
         """Return what is seen of a single observation: (D,)."""
         feature = self.features.one(observation)
-        if self.eyes is None:
+        if self._glance is None:
             return Percept(feature)
-        seen, maps = self._looked({key: observation[key][None] for key in self.eyes.keys}, self.eyes)
+        seen, maps = self._looked({key: observation[key][None] for key in self._glance.eyes.keys}, self._glance)
         return Percept(np.concatenate([feature, seen[0]]), maps)
 
     def episode(self, episode: Episode) -> Percept:
         """Return what is seen before each of an episode's T transitions, and after the last: (T + 1, D)."""
         feature = self.features(with_final(episode))
-        if self.eyes is None:
+        if self._glance is None:
             return Percept(feature)
-        seen, maps = self._kept(episode, self.eyes)
+        seen, maps = self._kept(episode, self._glance)
         return Percept(np.concatenate([feature, seen], axis=1), maps)
 
-    def _kept(self, episode: Episode, eyes: Eyes) -> tuple[Float, tuple[Tensor, ...]]:
+    def _kept(self, episode: Episode, glance: Glance) -> tuple[Float, tuple[Tensor, ...]]:
         """Return what eyes make of an episode's pictures: from beside the store, where they looked at them before."""
+        eyes = glance.eyes
         if self._cache is None:
             self._cache = SeenCache(f"{eyes.digest()}-maps" if self.gives_maps else eyes.digest())
 
         def look() -> dict[str, Tensor]:
-            seen, maps = self._looked({key: pictures_of(episode, key) for key in eyes.keys}, eyes)
+            seen, maps = self._looked({key: pictures_of(episode, key) for key in eyes.keys}, glance)
             return {"seen": torch.from_numpy(seen)} | {f"map{index}": each for index, each in enumerate(maps)}
 
         found = self._cache.of(episode, look)
         return found["seen"].numpy(), tuple(found[f"map{index}"] for index in range(len(found) - 1))
 
-    def _looked(self, images: Mapping[str, NDArray[np.generic]], eyes: Eyes) -> tuple[Float, tuple[Tensor, ...]]:
+    def _looked(self, images: Mapping[str, NDArray[np.generic]], glance: Glance) -> tuple[Float, tuple[Tensor, ...]]:
         found: list[Float] = []
-        maps: list[list[Tensor]] = []
-        with torch.no_grad():
-            for pictures in in_parts(eyes.lens(images)):
-                some = eyes.maps(pictures)
-                found.append(eyes.pooled(some).numpy())
-                if self.gives_maps:
-                    maps.append(some)
+        maps: list[tuple[Tensor, ...]] = []
+        for pictures in in_parts(glance.eyes.lens(images)):
+            some, numbers = glance(pictures)
+            found.append(numbers.numpy())
+            if self.gives_maps:
+                maps.append(some)
         whole = tuple(torch.cat(parts).contiguous() for parts in zip(*maps, strict=True))
         return np.concatenate(found), whole
+
+
+def seen_size(spec: RobotSpec, config: FeatureConfig | None, eyes: Eyes | None) -> int:
+    """Return D, the size of a percept's vector."""
+    return Features(spec, config).size + (eyes.size if eyes is not None else 0)
 
 
 def in_parts(columns: Mapping[str, Rows]) -> Iterator[dict[str, Rows]]:

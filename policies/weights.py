@@ -73,10 +73,12 @@ class WeightsDirectory:
                 f"this robot is {spec_digest}; use this robot's run directory."
             )
         found = {name: tuple(t.shape) for name, t in tensors.items()}
-        if found != dict(shapes):
+        odd = [name for name in sorted(found.keys() | shapes.keys()) if found.get(name) != shapes.get(name)]
+        if odd:
             raise SpecError(
-                f"Weights version {version} in {self.path} have shapes {found}, this policy needs {dict(shapes)}; "
-                "use the run's own config of actor and learner."
+                f"Weights version {version} in {self.path} have {odd[0]} {_shape(found, odd[0])}, this policy needs "
+                f"{_shape(shapes, odd[0])} ({len(odd)} of its tensors differ): the run's config, base policy or its "
+                "declaration is another than when they were learnt. Put it back, or start a new run."
             )
         return tensors, header
 
@@ -111,3 +113,7 @@ class WeightsDirectory:
 
     def _file(self, version: int) -> Path:
         return self.path / f"v{version:08d}.safetensors"
+
+
+def _shape(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
+    return str(list(shapes[name])) if name in shapes else "none"

@@ -116,7 +116,7 @@ class Eyes(nn.Module):
     def _colours_of(self, pictures: Tensor) -> Tensor:
         """Return (B, 3, H, W), standardised, of pictures (B, H, W, 3)."""
         batch, height, width, channels = pictures.shape
-        scale, offset = cast(Tensor, self.colours)
+        scale, offset = cast(Tensor, self.colours).unbind()
         # a row of pixels at once: over the three colours alone this takes longer than the convolutions
         rows = pictures.reshape(batch, height, width * channels).float()
         rows = rows.mul_(scale.repeat(width)).add_(offset.repeat(width))

@@ -67,3 +67,14 @@ class Head(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         found: Tensor = torch.tanh(self.norm(self.bottleneck(self.pool(maps))))
         return found
+
+    def settled(self) -> nn.Module:
+        """Return what computes the same by fewer steps once it does not learn any more: two linear maps become one."""
+        if not isinstance(self.pool, SpatialEmbeddings):
+            return self
+        count, channels, height, width = self.pool.kernel.shape
+        both = nn.Linear(channels * height * width, self.bottleneck.out_features)
+        weight = self.bottleneck.weight.view(-1, channels, count)
+        both.weight = nn.Parameter(torch.einsum("fck,kchw->fchw", weight, self.pool.kernel).flatten(1))
+        both.bias = self.bottleneck.bias
+        return nn.Sequential(nn.Flatten(), both, self.norm, nn.Tanh()).requires_grad_(requires_grad=False)
