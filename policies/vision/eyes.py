@@ -109,9 +109,12 @@ class Eyes(nn.Module):
         """Return a map (B, C, h, w) of each camera."""
         maps = []
         for index, key in enumerate(self.keys):
-            encoder = self.encoders[0 if self.config.is_shared else index]
-            maps.append(cast(Tensor, encoder(self._colours_of(pictures[key]))))
+            maps.append(cast(Tensor, self.encoder_of(index)(self._colours_of(pictures[key]))))
         return maps
+
+    def encoder_of(self, index: int) -> nn.Module:
+        """Return the encoder of the camera `index`."""
+        return self.encoders[0 if self.config.is_shared else index]
 
     def _colours_of(self, pictures: Tensor) -> Tensor:
         """Return (B, 3, H, W), standardised, of pictures (B, H, W, 3)."""
