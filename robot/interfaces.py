@@ -167,6 +167,36 @@ class DeviceSample:
     label: Label
 
 
+@dataclass(frozen=True)
+class DeviceReading:
+    """What an input device measures: six `axes` of about [-1, 1], and the names of the `buttons` that are pressed.
+
+    Axes are x, y, z, rx, ry, rz as its user sees them: x away from the user, y to the left, z up, and the turns about
+    them by the right hand.
+    """
+
+    axes: Array
+    buttons: frozenset[str]
+
+
+@runtime_checkable
+class InputDevice(Protocol):
+    """Something that a person holds. `connect` and `read` raise RobotError where it is not there (any more).
+
+    device.connect()
+    reading = device.read()      # the newest, at once: it never waits for the person
+    """
+
+    @property
+    def buttons(self) -> tuple[str, ...]:
+        """Names of all its buttons."""
+        ...
+
+    def connect(self) -> None: ...
+    def read(self) -> DeviceReading: ...
+    def close(self) -> None: ...
+
+
 @runtime_checkable
 class TeleopDevice(Protocol):
     def connect(self) -> None: ...

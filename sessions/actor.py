@@ -91,7 +91,7 @@ class Actor:
         seed = build.episode_seed(self._config, self._phase.seeds, index)
         attributes: dict[str, str | int | float] = {
             "phase": self._phase.name,
-            "operator": f"simulated/{self._phase.role}",
+            "operator": f"{self._config.teleop.device}/{self._phase.role}",
             "safety_digest": digest(self._config.safety),
         }
         summary = run_episode(self._env, self._policy, writer, seed, attributes)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.actions import ActionMap
+from robot.clock import SystemClock
 from robot.errors import ConfigError, StoreError
 from robot.mux import CommandMux
 from robot.observe import observation_spec
@@ -21,11 +22,12 @@ from sessions import environments
 from sessions.config_yaml import to_yaml
 from sessions.robot_config import RobotConfig
 from teleop.operator import SimulatedOperator
+from teleop.person import PersonAtDevice
 
 if TYPE_CHECKING:  # rclpy and torch are loaded only by the processes that need them
     from policies.external import Base
     from robot.arm_server import ArmServer
-    from robot.interfaces import World
+    from robot.interfaces import InputDevice, World
     from robot.local import LocalRobot
     from robot.nodes.base import Graph, NudgeNode
     from robot.nodes.port import RosRobot
@@ -84,6 +86,22 @@ def arm_server(config: RobotConfig, is_connected: bool = True) -> tuple[ArmServe
 
 def operator(config: RobotConfig) -> SimulatedOperator:
     return SimulatedOperator(config.operator, config.task.seed)
+
+
+def input_device(name: str) -> InputDevice:
+    """Return the device called `name`, one of `teleop.device_config.DEVICES`."""
+    if name == "spacemouse":
+        from drivers.spacemouse import SpaceMouse
+
+        return SpaceMouse()
+    from drivers.gamepad import Gamepad
+
+    return Gamepad()
+
+
+def person(config: RobotConfig) -> PersonAtDevice:
+    """Return the person at the device that the config names."""
+    return PersonAtDevice(input_device(config.teleop.device), config.teleop, SystemClock())
 
 
 class SceneRenderer:
@@ -163,13 +181,15 @@ def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path(), 
     from robot.nodes.camera import SimCameraNode
     from robot.nodes.mux import MuxNode
     from robot.nodes.reset import ResetNode
-    from robot.nodes.teleop import TeleopNode
+    from robot.nodes.teleop import DeviceNode, TeleopNode
     from robot.nodes.watch import COMING_AND_GOING
 
     links = graph(config, is_realtime, is_direct)
     if name == "arm":
         return ArmNode(links, *arm_server(config, is_connected=False), config.safety)
     if name == "teleop":
+        if config.teleop.is_real:
+            return DeviceNode(links, person(config), action_map(config))
         return TeleopNode(links, operator(config), action_map(config))
     if name == "mux":
         others = tuple(other for other in node_names(config) if other not in ("mux", *COMING_AND_GOING))

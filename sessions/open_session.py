@@ -23,8 +23,12 @@ def open_session(run: Run, is_realtime: bool) -> AbstractContextManager[Plays]:
     """Return the session of a run, for a with-block.
 
     Raises:
-        ConfigError: real time was asked of an environment that has none.
+        ConfigError: real time was asked of an environment that has none, or a person is to hold a device without it.
     """
+    device = run.config.teleop
+    if device.is_real and not is_realtime:
+        how = "it has no real time: leave teleop.device out" if run.config.env.is_local else "add --realtime"
+        raise ConfigError(f"teleop.device={device.device} is held by a person, who needs real time; {how}.")
     if not run.config.env.is_local:
         from sessions.session import Session
 

@@ -18,6 +18,7 @@ from robot.reset import ResetConfig
 from robot.safety import SafetyConfig
 from robot.settings import Settings, setting
 from robot.topics import topic
+from teleop.device_config import DeviceConfig
 from teleop.operator_config import OperatorConfig
 from teleop.supervisor_config import SupervisorConfig
 
@@ -121,6 +122,7 @@ class RobotConfig(Settings):
     cameras: CameraConfig = setting(CameraConfig, "cameras")
     gripper: GripperConfig = setting(GripperConfig, "the gripper")
     recorder: RecorderConfig = setting(RecorderConfig, "the raw log")
+    teleop: DeviceConfig = setting(DeviceConfig, "the person's input device")
     operator: OperatorConfig = setting(OperatorConfig, "the simulated operator")
     person: SupervisorConfig = setting(SupervisorConfig, "the scripted person beside a gymnasium environment")
 

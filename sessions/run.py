@@ -141,6 +141,7 @@ MAY_MOVE = (
     "training.checkpoint_every",
     "training.mirror.",
     "session.",
+    "teleop.",
     "operator.",
     "person.",
     "safety.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from rclpy.context import Context
 from std_msgs.msg import Bool
@@ -44,7 +44,7 @@ class TeleopNode(NudgeNode):
         self._newest: dict[str, Any] = {}
 
     def setup(self) -> None:
-        self._outputs = {n: self.publisher(n) for n in ("teleop/twist", "teleop/joy", "teleop/engaged")}
+        self._hand = _Hand(self, self._actions)
         self.subscribe("sim/state", lambda m: self._take("truth", m))
         self.subscribe("current_pose", lambda m: self._take("pose", m))
         self.subscribe("policy/info", lambda m: self._take("info", m))
@@ -78,16 +78,79 @@ class TeleopNode(NudgeNode):
         sample = self._watcher.sample(
             messages.to_named(row["truth"]), messages.to_pose(row["pose"]), stamp_ns, int(info["step"]), role
         )
-        self._publish(sample, stamp_ns)
+        self._hand.publish(sample, stamp_ns)
 
-    def _publish(self, sample: DeviceSample, stamp_ns: int) -> None:
-        twist = self._actions.twist_from_axes(sample.axes, self.graph.period_s)
+
+class DeviceNode(NudgeNode):
+    """Tells what a person does with a real device, at the table's rate; real time only.
+
+    Args:
+        person: who is asked; told to connect when the node is configured.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        person: Person,
+        actions: ActionMap,
+        context: Context | None = None,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        super().__init__("teleop", graph, context=context, wall=wall)
+        self._person, self._actions = person, actions
+        self._complaint = ""
+
+    def setup(self) -> None:
+        self._hand = _Hand(self, self._actions)
+        self._person.connect()
+        self._complain()
+        self.every(1.0 / topic("teleop/twist").rate_hz, self._tick)
+
+    def teardown(self) -> None:
+        self._person.close()
+
+    def status(self) -> dict[str, str]:
+        return {"device": self._person.complaint or "there"}
+
+    def _tick(self) -> None:
+        sample = self._person.read()
+        self._complain()
+        self._hand.publish(sample, self.now_ns())
+
+    def _complain(self) -> None:
+        """Say when the device goes, and when it comes back."""
+        complaint = self._person.complaint
+        if complaint != self._complaint:
+            self.get_logger().warning(complaint or "The device is there again.")
+            self._complaint = complaint
+
+
+class Person(Protocol):
+    """A `robot.interfaces.TeleopDevice` that says why nobody teleoperates; "" where nothing is the matter."""
+
+    complaint: str
+
+    def connect(self) -> None: ...
+    def read(self) -> DeviceSample: ...
+    def close(self) -> None: ...
+
+
+class _Hand:
+    """The topics that say what a hand does."""
+
+    def __init__(self, node: NudgeNode, actions: ActionMap) -> None:
+        self._graph, self._actions = node.graph, actions
+        self._twist, self._joy = node.publisher("teleop/twist"), node.publisher("teleop/joy")
+        self._engaged = node.publisher("teleop/engaged")
+
+    def publish(self, sample: DeviceSample, stamp_ns: int) -> None:
+        twist = self._actions.twist_from_axes(sample.axes, self._graph.period_s)
         buttons = (
             int(sample.is_engaged),
             int(Label.SUCCESS in sample.label),
             int(Label.FAILURE in sample.label),
             int(Label.DISCARD in sample.label),
         )
-        self._outputs["teleop/twist"].publish(messages.from_twist(twist, stamp_ns, self.graph.base_frame))
-        self._outputs["teleop/joy"].publish(messages.from_axes(sample.axes, buttons, stamp_ns))
-        self._outputs["teleop/engaged"].publish(Bool(data=sample.is_engaged))
+        self._twist.publish(messages.from_twist(twist, stamp_ns, self._graph.base_frame))
+        self._joy.publish(messages.from_axes(sample.axes, buttons, stamp_ns))
+        self._engaged.publish(Bool(data=sample.is_engaged))

@@ -1,0 +1,103 @@
+"""The teleop node with a real device: what the hand does is told, and a device that goes lets the arm hold."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from nodes_rig import ACTIONS, REALTIME, Rig, rigged, target, wait_for
+
+from robot.interfaces import DeviceSample
+from robot.nodes.teleop import DeviceNode
+from robot.types import Label
+
+pytestmark = [pytest.mark.ros, pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")]
+
+
+class Hand:
+    """A person as `DeviceNode` sees one."""
+
+    def __init__(self) -> None:
+        self.sample = DeviceSample(np.zeros(6), False, Label.NONE)
+        self.complaint = ""
+        self.is_open = False
+
+    def connect(self) -> None:
+        self.is_open = True
+
+    def read(self) -> DeviceSample:
+        assert self.is_open, "read before connect"
+        return self.sample
+
+    def close(self) -> None:
+        self.is_open = False
+
+    def push(self, x: float, label: Label = Label.NONE) -> None:
+        self.sample = DeviceSample(np.array([x, 0, 0, 0, 0, 0]), True, label)
+
+    def lose(self) -> None:
+        """Be unplugged."""
+        self.complaint, self.sample = "It was unplugged.", DeviceSample(np.zeros(6), False, Label.NONE)
+
+
+@pytest.fixture(name="rig")
+def _rig():
+    yield from rigged()
+
+
+def test_twist_buttons_and_dead_man_are_what_the_hand_does(rig: Rig) -> None:
+    hand = Hand()
+    node = rig.up(DeviceNode(REALTIME, hand, ACTIONS, context=rig.context))
+    for name in ("teleop/twist", "teleop/joy", "teleop/engaged"):
+        rig.person.listen(name)
+    wait_for(lambda: rig.person.count["teleop/joy"] > 3, "the hand at rest")
+    assert list(rig.person.heard["teleop/joy"].buttons) == [0, 0, 0, 0]
+    assert not rig.person.heard["teleop/engaged"].data
+    hand.push(0.5, Label.SUCCESS | Label.DISCARD)
+    wait_for(lambda: list(rig.person.heard["teleop/joy"].buttons) == [1, 1, 0, 1], "the buttons")
+    wait_for(lambda: rig.person.heard["teleop/engaged"].data, "the dead-man")
+    twist = rig.person.heard["teleop/twist"]
+    assert twist.twist.linear.x == pytest.approx(0.5 * 0.02 / REALTIME.period_s)
+    assert twist.header.frame_id == REALTIME.base_frame
+    rig.freeze(node)
+    node.destroy_node()
+    assert not hand.is_open
+
+
+def test_the_arm_goes_where_it_is_pushed_and_holds_when_the_device_is_gone(rig: Rig) -> None:
+    hand = Hand()
+    rig.up(rig.arm())
+    rig.up(rig.mux())
+    rig.up(DeviceNode(REALTIME, hand, ACTIONS, context=rig.context))
+    rig.bring_to("policy")
+    start = rig.person.pose.position[0]
+    hand.push(1.0)
+
+    def goes_on() -> None:
+        rig.person.send("policy/target_pose", target(rig.person.pose))
+        time.sleep(0.03)
+
+    def has_moved() -> bool:
+        goes_on()
+        return rig.person.said("mux/status") == "human" and rig.person.pose.position[0] > start + 0.03
+
+    wait_for(has_moved, "the arm to go where the person pushes it")
+    hand.lose()
+    wait_for(lambda: goes_on() or rig.person.said("mux/status") == "policy", "the person to have let go")
+    wait_for(
+        lambda: (
+            goes_on()
+            or any(
+                value.value == "It was unplugged."
+                for status in rig.person.diagnostics.values()
+                if status.name.endswith("teleop")
+                for value in status.values
+            )
+        ),
+        "the diagnostics to tell",
+    )
+    held = rig.person.pose.position[0]
+    for _ in range(20):
+        goes_on()
+    assert abs(rig.person.pose.position[0] - held) < 5e-3
