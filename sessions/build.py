@@ -104,6 +104,24 @@ def person(config: RobotConfig) -> PersonAtDevice:
     return PersonAtDevice(input_device(config.teleop.device), config.teleop, SystemClock())
 
 
+def require_person(config: RobotConfig, is_realtime: bool) -> None:
+    """Raise ConfigError unless whoever is to teleoperate can: a person needs real time, and a device that is there."""
+    name = config.teleop.device
+    if not config.teleop.is_real:
+        return
+    if not is_realtime:
+        raise ConfigError(
+            f"teleop.device={name} is held by a person, who needs real time: add --realtime, or set "
+            "teleop.device=simulated."
+        )
+    holder = person(config)
+    holder.connect()
+    complaint = holder.complaint
+    holder.close()
+    if complaint:
+        raise ConfigError(complaint)
+
+
 class SceneRenderer:
     """Renders truth at several sizes; each size has a renderer, made on first use."""
 

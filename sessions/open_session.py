@@ -23,18 +23,19 @@ def open_session(run: Run, is_realtime: bool) -> AbstractContextManager[Plays]:
     """Return the session of a run, for a with-block.
 
     Raises:
-        ConfigError: real time was asked of an environment that has none, or a person is to hold a device without it.
+        ConfigError: real time was asked of an environment that has none, or a person's device.
     """
-    device = run.config.teleop
-    if device.is_real and not is_realtime:
-        how = "it has no real time: leave teleop.device out" if run.config.env.is_local else "add --realtime"
-        raise ConfigError(f"teleop.device={device.device} is held by a person, who needs real time; {how}.")
     if not run.config.env.is_local:
         from sessions.session import Session
 
         return Session(run, is_realtime)
     if is_realtime:
         raise ConfigError(f"{run.config.env.id} runs in simulated time, in this process; leave --realtime out.")
+    if run.config.teleop.is_real:
+        raise ConfigError(
+            f"{run.config.env.id} runs in this process, without a person; set teleop.device=simulated, or leave --env "
+            "out to teleoperate over ROS 2."
+        )
     from sessions.local_session import LocalSession
 
     return LocalSession(run)

@@ -56,6 +56,8 @@ class Session:
         if self.joined is not None:
             self._children.environment = self.joined
             return self
+        if not self._is_direct:
+            build.require_person(self._run.config, self._is_realtime)
         self._domain = Domain()
         self._children.environment = self._domain.environment
         try:

@@ -16,7 +16,10 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, Joy
 
 from robot.clock import NANOSECONDS
 from robot.se3 import Pose
-from robot.types import ROLES, Array, Decision
+from robot.types import ROLES, Array, Decision, Label
+
+LABELS = (Label.SUCCESS, Label.FAILURE, Label.DISCARD)
+"""Buttons of `teleop/joy`, behind the dead-man."""
 
 
 def message_class(type_name: str) -> Any:
@@ -112,6 +115,19 @@ def from_axes(axes: NDArray[np.floating], buttons: tuple[int, ...], stamp_ns: in
     message.axes = [float(v) for v in axes]
     message.buttons = [int(b) for b in buttons]
     return message
+
+
+def from_hand(axes: Array, is_engaged: bool, label: Label, stamp_ns: int) -> Joy:
+    """Return what a person's hand does: `axes` (6,), and as buttons the dead-man and `LABELS`."""
+    return from_axes(axes, (int(is_engaged), *(int(one in label) for one in LABELS)), stamp_ns)
+
+
+def to_label(message: Joy) -> Label:
+    """Return the labels whose buttons are down."""
+    found = Label.NONE
+    for one, is_down in zip(LABELS, message.buttons[1:], strict=False):
+        found |= one if is_down else Label.NONE
+    return found
 
 
 def from_image(image: NDArray[np.uint8], stamp_ns: int, frame: str) -> Image:

@@ -18,6 +18,7 @@ from std_srvs.srv import Trigger
 
 from robot.actions import ActionMap
 from robot.errors import RobotError
+from robot.labels import LabelButtons
 from robot.nodes import messages, streams
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.reset import seed_parameter
@@ -25,7 +26,7 @@ from robot.nodes.spin import make_executor, turn
 from robot.nodes.stops import MuxWatch, Stop
 from robot.nodes.ticks import ANSWER_TIMEOUT_S, LockstepTicks, RealTimeTicks, Tick, wait
 from robot.timing import PathTimes
-from robot.types import Decision, Label, Outcome, Source, StepTiming
+from robot.types import Decision, Outcome, Source, StepTiming
 
 READY_TIMEOUT_S = 30.0
 SETTLE_S = 0.3
@@ -89,7 +90,7 @@ class RosRobot(NudgeNode):
         self._path_times = PathTimes()
         self._pose: Any = None
         self._stamp_ns = self._captured_ns = self._observed_ns = self._episode_step = 0
-        self._label = Label.NONE
+        self._labels = LabelButtons()
         self._nodes = ("arm", "mux", "teleop", "reset", *(f"camera_{camera}" for camera in cameras))
         self._ready_nodes: set[str] = set()
         self.bring_up()
@@ -142,7 +143,8 @@ class RosRobot(NudgeNode):
         self.stop = None
         self._call(self._seed, seed_parameter("episode_seed", seed), "reset/set_parameters")
         settled_ns = self._run_reset()
-        self._episode_step, self._label = 0, Label.NONE
+        self._episode_step = 0
+        self._labels.begin()
         self.publish_event("start", seed=seed)
         outcome = self._outcome(self._ticks.first(settled_ns), *self._executed(None))
         if outcome.is_aborted:
@@ -240,9 +242,7 @@ class RosRobot(NudgeNode):
             self._ticks.take(camera, message)
 
     def _on_joy(self, message: Any) -> None:
-        pressed = (Label.SUCCESS, Label.FAILURE, Label.DISCARD)
-        for label, is_down in zip(pressed, message.buttons[1:], strict=False):
-            self._label |= label if is_down else Label.NONE
+        self._labels.take(messages.to_label(message))
         self._ticks.take_answer("joy", message)
 
     def _on_timing(self, what: str, key: str, message: Any) -> None:
@@ -260,7 +260,6 @@ class RosRobot(NudgeNode):
         observation, stamps = streams.observation(tick.row, self._cameras)
         self._captured_ns = min(stamps.values())
         self._observed_ns = self._ticks.now_ns()
-        label, self._label = self._label, Label.NONE
         self.stop = self.stop or self._mux.stop or self._own_stop()
         if self.stop is not None:
             self.get_logger().error(f"The episode is aborted: {self.stop.cause}")
@@ -269,7 +268,7 @@ class RosRobot(NudgeNode):
             self._stamp_ns,
             executed,
             source,
-            label=label,
+            label=self._labels.said(),
             reasons=reasons,
             stream_stamps_ns=stamps,
             truth_success=None if truth is None else messages.to_named(truth)["is_inserted"] > 0.5,

@@ -17,7 +17,7 @@ from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
 from robot.nodes.person import HELD_OVER
 from robot.topics import topic
-from robot.types import ROLES, Label
+from robot.types import ROLES
 
 _LET_GO = frozenset(mode.value for mode in HELD_OVER)
 
@@ -145,12 +145,6 @@ class _Hand:
 
     def publish(self, sample: DeviceSample, stamp_ns: int) -> None:
         twist = self._actions.twist_from_axes(sample.axes, self._graph.period_s)
-        buttons = (
-            int(sample.is_engaged),
-            int(Label.SUCCESS in sample.label),
-            int(Label.FAILURE in sample.label),
-            int(Label.DISCARD in sample.label),
-        )
         self._twist.publish(messages.from_twist(twist, stamp_ns, self._graph.base_frame))
-        self._joy.publish(messages.from_axes(sample.axes, buttons, stamp_ns))
+        self._joy.publish(messages.from_hand(sample.axes, sample.is_engaged, sample.label, stamp_ns))
         self._engaged.publish(Bool(data=sample.is_engaged))
