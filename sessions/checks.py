@@ -13,10 +13,13 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from robot.errors import NudgeError
+from sessions import build
 from sessions.checks_ros import domain, leftovers, names_in_use, shared_memory, socket_buffers, udp_ports
 from sessions.checks_time import clock, priorities, system_clock
 from sessions.finding import Finding
 from sessions.system_packages import NEEDS
+from teleop.device_config import DEVICES
 
 OURS = "nudge-robot"
 TOP_LEVEL = ("robot", "policies", "drivers", "teleop", "calibration", "sessions", "launch")
@@ -51,6 +54,7 @@ def all_findings(runs: Path) -> list[Finding]:
         disk(runs),
         *(_system_library(need.what, need.packages, need.is_met(), need.is_required) for need in NEEDS),
         rendering(),
+        *devices(),
         domain(os.environ, udp_ports()),
         socket_buffers(),
         shared_memory(leftovers(shm, names_in_use(Path("/proc")))),
@@ -125,6 +129,23 @@ def disk(runs: Path) -> Finding:
     if free_gb >= FREE_DISK_GB:
         return Finding("disk", "ok", f"{free_gb:.0f} GB free at {place}")
     return Finding("disk", "warn", f"{free_gb:.1f} GB free at {place}", f"Free some: {FREE_DISK_GB:.0f} GB are plenty.")
+
+
+def devices() -> list[Finding]:
+    """Say of every kind of input device whether there is one; nobody needs any."""
+    findings = []
+    for name in DEVICES:
+        if name == "simulated":
+            continue
+        device = build.input_device(name)
+        try:
+            device.connect()
+            found = "plugged in"
+        except NudgeError as error:
+            found = str(error)
+        device.close()
+        findings.append(Finding(name, "ok", found))
+    return findings
 
 
 def _system_library(what: str, names: tuple[str, ...], is_met: bool, is_required: bool) -> Finding:
