@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from policies.base import ActionScaler, BasePolicy, base_eyes, chunk_model
 from policies.base_config import BaseConfig
 from policies.cloning_data import Chunks, Part, chunks_of, seen_of
 from policies.features import Features, Standardiser
+from policies.finite import DivergedError
 from robot.errors import ConfigError, StoreError
 from robot.settings import Settings, setting
 from robot.specs import RobotSpec
@@ -211,7 +213,12 @@ class _Cloning:
         return c.select == "success" and (update * c.trials) % c.updates < c.trials
 
     def _note(self, update: int, loss: float, trial: Trial | None) -> None:
-        """Add a point to the curve, and keep the policy where it is the best so far."""
+        """Add a point to the curve, and keep the policy where it is the best so far; raises where there is none."""
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"Cloning diverged: its loss is {loss} after {update} updates, and nothing was saved. Lower "
+                f"bc.learning_rate ({self._config.learning_rate})."
+            )
         point = {"updates": float(update), "train_loss": loss}
         if self._kept is not None:
             point["error"] = self._error(self._kept)

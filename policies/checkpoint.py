@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from policies.external import Base
 from policies.sampler import DEMO
 from policies.tensorfile import read_tensors, write_tensors
 from robot.errors import ConfigError, SpecError, StoreError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from policies.training import Training
 
 FILE = "checkpoint.safetensors"
+NOTHING = "none"
+"""Stands for the digest of a base policy where there is none."""
 
 
 def save(directory: Path, training: Training) -> Path:
@@ -77,11 +80,7 @@ def restore(directory: Path, training: Training) -> int:
             f"Checkpoint {path} was made with another config; found {header['config']}, asked for "
             f"{training.config_json()}. Resume with the saved config, or start a new run."
         )
-    if header.get("base", _base(training)) != _base(training):  # those from before it was noted have none
-        raise ConfigError(
-            f"Checkpoint {path} was made with base policy {header['base']}; found {_base(training)}. "
-            "Put the run's own base policy back, or start a new run."
-        )
+    require_base(directory, training.base)
     counters = json.loads(header["counters"])
     if counters["demos"] != training.buffer.episodes[DEMO]:
         raise StoreError(
@@ -100,6 +99,24 @@ def restore(directory: Path, training: Training) -> int:
     return int(counters["episodes"])
 
 
+def require_base(directory: Path, base: Base | None) -> None:
+    """Raise ConfigError where the checkpoint in `directory` was made with another base policy than `base`.
+
+    Raises:
+        StoreError: it cannot be read. Where there is none, all is well.
+    """
+    path = Path(directory) / FILE
+    if not path.exists():
+        return
+    _, header = read_tensors(path)
+    there = base.digest() if base is not None else NOTHING
+    if header.get("base", there) != there:  # those from before it was noted have none
+        raise ConfigError(
+            f"Checkpoint {path} was made with base policy {header['base']}; found {there}. "
+            "Put the run's own base policy back, or start a new run."
+        )
+
+
 def _require_whole(path: Path, found: Mapping[str, object], needed: Set[str]) -> None:
     missing = sorted(needed - found.keys())
     if missing:
@@ -109,8 +126,8 @@ def _require_whole(path: Path, found: Mapping[str, object], needed: Set[str]) ->
 
 
 def _base(training: Training) -> str:
-    """Return which base policy it has, or "none"."""
-    return training.base.digest() if training.base is not None else "none"
+    """Return which base policy it has."""
+    return training.base.digest() if training.base is not None else NOTHING
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

@@ -12,21 +12,20 @@ import importlib
 import json
 import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import BasePolicy
+from policies.declared import Declared
 from policies.external_files import Arrays, Predict, last_line, onnx, torchscript
 from policies.jsonfile import read_json, write_json
 from policies.perception import Percept, in_parts, pictures_of, with_final
 from policies.plans import Plans
 from robot.errors import ConfigError, SpecError
-from robot.specs import ArraySpec, RobotSpec
+from robot.specs import RobotSpec
 from robot.store import Episode
 from robot.types import NO_VERSION, Decision, Observation, Source
 
@@ -36,71 +35,10 @@ SIDECAR = ".json"
 """What is put behind a file's name for the file that declares it."""
 FILE = "external.json"
 
-
-@dataclass(frozen=True)
-class Declared:
-    """What an external policy takes and gives.
-
-    Attributes:
-        observation: shape and dtype of each key that it looks at; a subset of the robot's.
-        action_axes, action_scale, period_s: as in RobotSpec; its actions are normalised by them, within [-1, 1].
-        chunk: actions that it predicts at once; execute_steps: of which so many are executed.
-        ensembling: decay of temporal ensembling, with execute_steps=1; below 0 for none.
-    """
-
-    observation: dict[str, ArraySpec]
-    action_axes: tuple[str, ...]
-    action_scale: tuple[float, ...]
-    period_s: float
-    chunk: int = 1
-    execute_steps: int = 1
-    ensembling: float = -1.0
-
-    @staticmethod
-    def of(raw: Mapping[str, Any], place: str) -> Declared:
-        """Return what a mapping declares: `observation` by key with `shape` and `dtype`, and the other attributes.
-
-        Raises:
-            ConfigError: something is missing, or there is something that nobody knows.
-        """
-        try:
-            raw = dict(raw)
-            keys = {key: ArraySpec(tuple(one["shape"]), one["dtype"]) for key, one in raw["observation"].items()}
-            rest = {name: value for name, value in raw.items() if name != "observation"}
-            axes, scale = tuple(rest.pop("action_axes")), tuple(float(one) for one in rest.pop("action_scale"))
-            found = Declared(keys, axes, scale, **rest)
-            counts = (found.chunk, found.execute_steps)
-            if not keys or any(type(one) is not int or one < 1 for one in counts):
-                raise TypeError(
-                    f"observation must name a key, chunk and execute_steps be whole numbers; found {counts}"
-                )
-            if any(type(one) not in (int, float) for one in (found.period_s, found.ensembling)):
-                raise TypeError("period_s and ensembling must be numbers")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ConfigError(
-                f"{place} must declare observation (shape and dtype by key), action_axes, action_scale, period_s and, "
-                f"for chunks, chunk and execute_steps; found {raw!r} ({error})."
-            ) from error
-        return found
-
-    def require(self, spec: RobotSpec, place: str) -> None:
-        """Raise SpecError, with both specs, unless the robot gives what it takes and takes what it gives."""
-        seen = (*spec.seen_keys, *spec.image_keys)
-        there = {key: (spec.observation[key].shape, spec.observation[key].dtype) for key in seen}
-        odd = [k for k, wanted in self.observation.items() if there.get(k) != (wanted.shape, wanted.dtype)]
-        ours = (spec.action_axes, spec.action_scale, spec.period_s)
-        theirs = (self.action_axes, self.action_scale, self.period_s)
-        if odd or ours != theirs:
-            what = f"observation {', '.join(odd)}" if odd else "actions"
-            raise SpecError(
-                f"{place} does not fit this robot ({what}). It declares {_text(self.observation, *theirs)}; "
-                f"{spec.name} has {_text(spec.observation, *ours)}."
-            )
-
-
-def _text(observation: Mapping[str, ArraySpec], axes: tuple[str, ...], scale: tuple[float, ...], period: float) -> str:
-    keys = ", ".join(f"{key} {one.dtype}{list(one.shape)}" for key, one in observation.items())
-    return f"[{keys}; axes {' '.join(axes)}, scale {list(scale)}, period {period} s]"
+SAME = 1e-3
+"""Relative difference between two answers to one observation that rounding alone explains."""
+FAR = 30.0
+"""An action beyond this is one in other units, whatever it was asked."""
 
 
 class ExternalPolicy:
@@ -154,6 +92,10 @@ class ExternalPolicy:
         Raises:
             SpecError: it fails, or what it gives has another shape than it declares, or is no number.
         """
+        return np.clip(self._asked(observations), -1.0, 1.0) + np.float32(0.0)
+
+    def _asked(self, observations: Arrays) -> Float:
+        """Return the chunks (B, H, A) that it gives; raises as `predict`."""
         try:
             given = np.asarray(self._predict(observations), np.float32)
         except Exception as error:
@@ -167,13 +109,30 @@ class ExternalPolicy:
             )
         if not np.all(np.isfinite(given)):
             raise SpecError(f"{self._name} gave an action that is not finite; nothing was executed of it.")
-        return np.clip(given, -1.0, 1.0) + np.float32(0.0)
+        return given
 
     def try_out(self) -> None:
-        """Ask it about random observations, one and three at once; raises what `predict` does."""
+        """Ask it about random observations, one at a time and three at once.
+
+        Raises:
+            SpecError: what `predict` raises; or the same observation does not always give the same actions, so that
+                what it did could not be told afterwards; or they are in other units.
+        """
         rng = np.random.default_rng(0)
-        for count in (1, 3):
-            self.predict({key: _random(rng, (count, *one.shape), one.dtype) for key, one in self._arrays.items()})
+        some = {key: _random(rng, (3, *one.shape), one.dtype) for key, one in self._arrays.items()}
+        alone = [self._asked({key: rows[i : i + 1] for key, rows in some.items()}) for i in (0, 1, 2, 0)]
+        together = self._asked(some)
+        gap = max(float(np.abs(one[0] - together[i]).max()) for one, i in zip(alone, (0, 1, 2, 0), strict=True))
+        if gap > SAME * (1.0 + float(np.abs(together).max())):
+            raise SpecError(
+                f"{self._name} gave actions that differ by {gap:.2g} for the same observation, asked again or beside "
+                "others. A base must be a function of one observation: no chance, no memory, no statistics of a batch."
+            )
+        if float(np.abs(together).max()) > FAR:
+            raise SpecError(
+                f"{self._name} gave an action of {np.abs(together).max():.3g}; actions are normalised, within [-1, 1]. "
+                "Divide them by the robot's action_scale."
+            )
 
     def relabel(self, episode: Episode, seen: Percept | None = None) -> tuple[Float, NDArray[np.int64]]:
         """Return base actions (T+1, A) and chunk phases (T+1,), as `BasePolicy.relabel`."""
@@ -225,13 +184,22 @@ def adopt(place: str, spec: RobotSpec, directory: Path) -> ExternalPolicy:
     policy = load_external(place, spec)
     policy.try_out()
     directory.mkdir(parents=True, exist_ok=True)
-    name = place
+    name, kept = place, {FILE}
     if Path(place).is_file():
         name = Path(place).name
         for file in (Path(place), Path(place).with_name(name + SIDECAR)):
             shutil.copyfile(file, directory / file.name)
+            kept.add(file.name)
     write_json(directory / FILE, {"place": name})
+    leave_only(directory, kept)
     return policy
+
+
+def leave_only(directory: Path, kept: set[str]) -> None:
+    """Remove the files of the base policy that was there before; `kept` are those of the present one."""
+    for path in directory.iterdir():
+        if path.is_file() and path.name not in kept:
+            path.unlink()
 
 
 def load_external(place: str, spec: RobotSpec) -> ExternalPolicy:
@@ -246,6 +214,8 @@ def load_external(place: str, spec: RobotSpec) -> ExternalPolicy:
     if ":" in place and not Path(place).exists():
         return _of_callable(place, spec)
     path = Path(place)
+    if path.suffix == SIDECAR:
+        raise ConfigError(f"{place} is a declaration; name the file that it declares, {path.with_suffix('')}.")
     if not path.is_file():
         raise ConfigError(
             f"{place} is no file; name a TorchScript file (.pt), an ONNX file (.onnx), or module:callable."
@@ -268,6 +238,11 @@ def _of_callable(place: str, spec: RobotSpec) -> ExternalPolicy:
         predict = getattr(importlib.import_module(module), name)
     except Exception as error:
         raise ConfigError(f"{place} is not to be had ({last_line(error)}); name module:callable.") from error
+    if not hasattr(predict, "declared"):
+        raise ConfigError(
+            f"{place} must declare what it takes and gives in an attribute `declared`, a mapping; docs/policies.md "
+            "says which."
+        )
     source = getattr(sys.modules[module], "__file__", None)
     content = hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16] if source else ""
-    return ExternalPolicy(spec, Declared.of(getattr(predict, "declared", {}), place), predict, place, content)
+    return ExternalPolicy(spec, Declared.of(predict.declared, place), predict, place, content)

@@ -32,6 +32,8 @@ def torchscript(path: Path) -> Predict:
     def predict(observations: Arrays) -> NDArray[np.floating]:
         with torch.no_grad():
             given = module({key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in observations.items()})
+        if not isinstance(given, torch.Tensor):
+            raise TypeError(f"it gave a {type(given).__name__}, a tensor of actions is wanted")
         found: NDArray[np.floating] = given.float().numpy()
         return found
 

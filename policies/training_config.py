@@ -74,6 +74,11 @@ class TrainingConfig(Settings):
                 "training.privileged tells critics what is not known while acting, and training.actor.gate="
                 f"{self.actor.gate} asks them then; set training.actor.gate=none, and training.learner.conservative=0."
             )
+        if self.vision.cameras and self.eyes != "own":
+            raise ConfigError(
+                f"training.vision is about eyes of the learner's own; found training.eyes={self.eyes}. Set "
+                "training.eyes=own, or leave training.vision.cameras out."
+            )
         if self.actor.is_steering:
             self._require_nothing_but_noise()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from robot.errors import ConfigError
 from sessions.build import base_policy
-from sessions.learning import base_or_none, held_back
+from sessions.learning import base_or_none, check_checkpoint, held_back
 from sessions.open_session import Plays, open_session
 from sessions.reporting import reported, time_summary
 from sessions.result import tell
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.policy == "base":
         base_policy(this.config, this.path)
     else:
-        base_or_none(this.config, this.path)
+        check_checkpoint(this.path, base_or_none(this.config, this.path))
     if arguments.policy == "final" and not (this.path / "weights").is_dir():
         raise ConfigError(f"Nothing is finetuned in {this.path}; do it with: nudge finetune --run {this.path}")
     clear_old(this, arguments.policy)

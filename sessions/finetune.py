@@ -82,7 +82,8 @@ def check_ready(this: Run, is_resume: bool) -> None:
             "training.schedule.clone_updates=0 training.schedule.offline_updates=0."
         )
     check_settings(this.config)
-    check_base(this.config, base_or_none(this.config, this.path))
+    base = base_or_none(this.config, this.path)
+    check_base(this.config, base)
     online = this.store("online")
     if online.exists() and not is_resume:
         raise ConfigError(
@@ -90,7 +91,7 @@ def check_ready(this: Run, is_resume: bool) -> None:
         )
     if online.exists():
         sound_store(online, robot_spec(this.config))
-    check_checkpoint(this.path)
+    check_checkpoint(this.path, base)
 
 
 def run(arguments: argparse.Namespace) -> int:

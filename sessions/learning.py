@@ -92,13 +92,11 @@ def check_base(config: RunConfig, base: Base | None) -> None:
         truth_features(robot_spec(config))
 
 
-def check_checkpoint(run: Path) -> None:
-    """Raise StoreError where the learner of a run has a checkpoint that cannot be read."""
-    from policies.checkpoint import FILE
-    from policies.tensorfile import read_tensors
+def check_checkpoint(run: Path, base: Base | None) -> None:
+    """Raise StoreError where the checkpoint of a run cannot be read, ConfigError where it is of another base policy."""
+    from policies.checkpoint import require_base
 
-    if (run / "learner" / FILE).exists():
-        read_tensors(run / "learner" / FILE)
+    require_base(run / "learner", base)
 
 
 def learn(config: RunConfig, run: Path, stop: Callable[[], bool]) -> Progress:

@@ -42,8 +42,10 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
     Args:
         corrections: store of a session, whose corrections by a person are cloned as well.
     """
+    from policies.base import FILE
     from policies.bc import train_base
     from policies.external import FILE as EXTERNAL
+    from policies.external import leave_only
 
     started = time.monotonic()
     store = sound_store(this.store("demos"), robot_spec(this.config))
@@ -54,6 +56,11 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
         played = (session.episode(index) for index in range(len(session)))
         corrected = [episode for episode in played if (episode.source == Source.HUMAN).any()]
     config = this.config.bc
+    if corrections is None and (config.filters_corrections or config.failed_weight > 0.0):
+        raise ConfigError(
+            "bc.filters_corrections and bc.failed_weight are about the corrections of a session: name it with --from, "
+            "or leave them out."
+        )
     with trials(this.config) as trial, Progress("pretrain", total=config.updates) as progress:
         done = 0
 
@@ -67,6 +74,7 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
     folder = this.path / "base"
     cloned.policy.save(folder)
     (folder / EXTERNAL).unlink(missing_ok=True)
+    leave_only(folder, {FILE})
     if config.select != "last":
         cloned.last.save(folder, "last.safetensors")
     _draw(folder, cloned.curve, cloned.metrics.get("selected_updates", float(config.updates)))
@@ -94,6 +102,8 @@ def adopted(this: Run, place: str) -> dict[str, Any]:
     from policies.external import adopt
     from sessions.formats.lerobot_policy import converted
 
+    if not place:
+        raise ConfigError("--external must name a file, a directory of LeRobot's, or module:callable; found nothing.")
     spec = robot_spec(this.config)
     with tempfile.TemporaryDirectory() as folder:
         is_lerobot = Path(place).is_dir()
@@ -138,6 +148,8 @@ def _copy(source: Path, path: Path) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.source is not None and arguments.external is not None:
         raise ConfigError("--from clones a base policy, and --external takes one as it is: leave one of them out.")
+    if arguments.external is not None and any(one.startswith("bc.") for one in arguments.overrides):
+        raise ConfigError("bc.* is how a base policy is cloned, and --external takes one as it is: leave bc.* out.")
     if arguments.source is None:
         this, result = _trained(arguments, None)
     else:

@@ -50,11 +50,11 @@ class Eyes(nn.Module):
         super().__init__()
         unknown = [key for key in config.keys if key not in spec.image_keys]
         if unknown or not config.cameras:
-            there = ", ".join(key.removeprefix("images/") for key in spec.image_keys) or "none"
+            there = ", ".join(key.removeprefix("images/") for key in spec.image_keys)
             asked = ", ".join(config.cameras) or "no camera"
-            raise ConfigError(
-                f"vision.cameras asks for {asked}; the cameras of {spec.name} are: {there}. Name some of them."
-            )
+            what = f"the cameras of {spec.name} are: {there}. Name some of them."
+            none = f"{spec.name} has no camera. Begin a run that has: over ROS 2, or with env.has_cameras=true."
+            raise ConfigError(f"vision.cameras asks for {asked}; {what if there else none}")
         self.spec, self.config, self.keys = spec, config, config.keys
         for index, key in enumerate(self.keys):
             require_part(spec.observation[key].shape, config.crop(index))

@@ -14,6 +14,7 @@ from policies.base_config import BaseConfig
 from policies.bc import BCConfig, train_base
 from policies.chunks.decoder import Decoder
 from policies.chunks.model import ChunkModel, Seen
+from policies.finite import DivergedError
 from policies.perception import Percept
 from robot.errors import SpecError, StoreError
 from robot.specs import ArraySpec
@@ -190,3 +191,11 @@ def test_corrections_add_a_persons_steps_of_episodes_that_succeeded_and_no_step_
     one, two = (train_base([demo], toy_spec(), config, 0, corrections=[e]).policy for e in (corrected, same))
     state = {"state": np.array([0.3, -0.4], np.float32)}
     np.testing.assert_array_equal(one.act(state).action, two.act(state).action)
+
+
+def test_cloning_that_diverges_says_so_and_gives_no_policy() -> None:
+    demos = [make_episode(6, seed=seed) for seed in range(3)]
+    config = BCConfig(base=BaseConfig(hidden=(8,)), updates=40, batch=16)
+    demos[0].action[2] = np.nan
+    with pytest.raises(DivergedError, match=r"Cloning diverged: its loss is nan after \d+ updates, and nothing was"):
+        train_base(demos, toy_spec(), config, 0)

@@ -18,7 +18,8 @@ from seeing import seeing_spec, seen_episode
 
 from policies.acting import LearntPolicy
 from policies.base import BasePolicy
-from policies.external import Declared, ExternalPolicy, adopt, load_base, load_external
+from policies.declared import Declared
+from policies.external import ExternalPolicy, adopt, load_base, load_external
 from policies.training import Training
 from policies.weights import WeightsDirectory
 from robot.errors import ConfigError, SpecError

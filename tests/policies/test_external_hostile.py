@@ -25,6 +25,11 @@ class Halving(torch.nn.Module):
         return -0.5 * o["state"][:, None, :].repeat(1, 4, 1)
 
 
+class Pair(torch.nn.Module):
+    def forward(self, o: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        return o["state"], o["state"]
+
+
 def _given(module: types.ModuleType, what, **declared) -> str:
     """Put a callable into a module that can be imported; returns its name."""
     what.declared = DECLARED | declared
@@ -43,6 +48,20 @@ def _fails(observation):
     raise RuntimeError("no weights")
 
 
+DRAWS = np.random.default_rng(0)
+ASKED: list[int] = []
+
+
+def _chunks(rows):
+    return np.repeat(rows[:, None, :], 4, axis=1)
+
+
+def _counts(observation):
+    """Remembers how often it was asked."""
+    ASKED.append(1)
+    return np.full((len(observation["state"]), 4, 2), 0.01 * len(ASKED))
+
+
 @pytest.mark.parametrize(
     ("what", "said"),
     [
@@ -51,6 +70,10 @@ def _fails(observation):
         (lambda o: np.zeros((len(o["state"]), 3, 2)), r"must give actions \[1, 4, 2\]; found \[1, 3, 2\]"),
         (lambda o: np.zeros((1, 4, 2)), r"must give actions \[3, 4, 2\]; found \[1, 4, 2\]"),
         (lambda o: "left", "failed when it was asked: ValueError"),
+        (lambda o: DRAWS.normal(size=(len(o["state"]), 4, 2)), "differ by .* for the same observation"),
+        (lambda o: _chunks(o["state"] - o["state"].mean(axis=0)), "differ by .*no chance, no memory, no statistics"),
+        (_counts, "differ by .* for the same observation, asked again"),
+        (lambda o: 100.0 * _chunks(np.sign(o["state"])), r"an action of 100; actions are normalised, within \[-1, 1\]"),
     ],
 )
 def test_what_fails_at_a_first_try_is_not_taken(tmp_path: Path, module, what, said: str) -> None:
@@ -69,6 +92,9 @@ def test_what_fails_at_a_first_try_is_not_taken(tmp_path: Path, module, what, sa
         {"observation": {}},
         {"observation": 5},
         {"period_s": "0.1"},
+        {"period_s": float("nan")},
+        {"ensembling": float("nan"), "execute_steps": 1},
+        {"ensembling": float("inf"), "execute_steps": 1},
         {"action_scale": ["a", "b"]},
         {"more": 1},
     ],
@@ -93,6 +119,31 @@ def test_a_declaration_that_is_no_mapping_and_a_file_that_is_none_are_refused(tm
         (tmp_path / "base" / "external.json").write_text(named)
         with pytest.raises(ConfigError, match="names no policy; take it again"):
             load_base(tmp_path / "base", toy_spec())
+
+
+def test_a_callable_that_declares_nothing_and_a_declaration_in_place_of_a_policy_are_refused(tmp_path, module) -> None:
+    module.policy = lambda o: o["state"]
+    with pytest.raises(ConfigError, match=r"somebody_elses:policy must declare .* in an attribute `declared`"):
+        load_external("somebody_elses:policy", toy_spec())
+    with pytest.raises(ConfigError, match=r"is a declaration; name the file that it declares, .*act\.pt\."):
+        load_external(str(tmp_path / "act.pt.json"), toy_spec())
+
+
+def test_what_gives_no_tensor_says_what_it_gave(tmp_path: Path) -> None:
+    path = tmp_path / "pair.pt"
+    torch.jit.save(torch.jit.script(Pair()), path)
+    path.with_name(path.name + ".json").write_text(json.dumps(DECLARED))
+    with pytest.raises(SpecError, match="it gave a tuple, a tensor of actions is wanted"):
+        adopt(str(path), toy_spec(), tmp_path / "base")
+
+
+def test_what_is_taken_leaves_nothing_of_the_base_that_was_there(tmp_path: Path, module) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    for name in ("base.safetensors", "curve.png", "older.pt"):
+        (base / name).write_bytes(b"another policy's")
+    adopt(_given(module, lambda o: 0.5 * _chunks(o["state"])), toy_spec(), base)
+    assert [path.name for path in base.iterdir()] == ["external.json"]
 
 
 def test_what_only_a_simulation_knows_is_not_to_be_had(module) -> None:

@@ -33,6 +33,19 @@ def test_a_glance_sees_what_the_eyes_see_of_one_instant_and_of_many(encoder: str
         assert not numbers.requires_grad
 
 
+@pytest.mark.parametrize("size", [33, 50, 64, 100])
+def test_a_glance_is_right_at_every_size_and_through_a_crop(size: int) -> None:
+    torch.manual_seed(0)
+    crops = ((0.0, 0.0, 1.0, 1.0), (0.1, 0.2, 0.7, 0.9))
+    eyes = Eyes(seeing_spec(), config(size=size, crops=crops, width=6)).eval().requires_grad_(requires_grad=False)
+    images = np.random.default_rng(0).integers(0, 255, (1, SIDE, SIDE, 3), np.uint8)
+    pictures = eyes.lens({"images/front": images, "images/wrist": images[:, ::-1]})
+    maps, numbers = Glance(eyes)(pictures)
+    for one, plain in zip(maps, eyes.maps(pictures), strict=True):
+        torch.testing.assert_close(one, plain, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(numbers, eyes(pictures), atol=1e-5, rtol=1e-4)
+
+
 def test_the_eyes_themselves_stay_as_they_are() -> None:
     torch.manual_seed(0)
     eyes = Eyes(seeing_spec(), config()).eval().requires_grad_(requires_grad=False)

@@ -142,3 +142,16 @@ def test_priorities_survive_a_checkpoint_bit_for_bit(tmp_path) -> None:
     mine, theirs = training.sampler.pools.priorities(), resumed.sampler.pools.priorities()
     assert {name: values.tobytes() for name, values in mine.items()} == {n: v.tobytes() for n, v in theirs.items()}
     assert len({float(value) for values in mine.values() for value in values}) > 10
+
+
+def test_another_base_than_the_checkpoints_is_refused_before_anybody_plays(tmp_path) -> None:
+    training = Training(toy_spec(), toy_base(), [make_episode(6, seed=seed) for seed in range(3)], small("gated"))
+    checkpoint.require_base(tmp_path, None)  # nothing was learnt yet
+    checkpoint.save(tmp_path, training)
+    checkpoint.require_base(tmp_path, toy_base())
+    with pytest.raises(ConfigError, match=r"was made with base policy [0-9a-f]{16}; found none\. Put the run's own"):
+        checkpoint.require_base(tmp_path, None)
+    other = toy_base()
+    other.scaler.middle[:] += 0.1
+    with pytest.raises(ConfigError, match=f"found {other.digest()}"):
+        checkpoint.require_base(tmp_path, other)

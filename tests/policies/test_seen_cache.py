@@ -51,6 +51,26 @@ def test_a_store_that_was_moved_away_does_not_come_back_as_a_folder_of_what_was_
     assert not (tmp_path / "gone.zarr").exists()
 
 
+@pytest.mark.parametrize(
+    "other", [{"crops": ((0.2, 0.2, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0))}, {"cameras": ("wrist", "front")}, {"size": 40}]
+)
+def test_eyes_that_look_elsewhere_with_the_same_weights_do_not_take_what_was_kept(other, tmp_path) -> None:
+    def seen(**more):
+        torch.manual_seed(0)
+        eyes = Eyes(seeing_spec(), config(pool="softmax", **more)).eval()
+        return Perception(seeing_spec(), None, eyes).episode(cached(seen_episode(4), tmp_path)).vector
+
+    assert not np.array_equal(seen(), seen(**other))
+    assert len(files(tmp_path)) == 2
+
+
+def test_who_asks_for_maps_does_not_take_what_was_kept_without_them(tmp_path) -> None:
+    episode, eyes = cached(seen_episode(4), tmp_path), Eyes(seeing_spec(), config()).eval()
+    assert Perception(seeing_spec(), None, eyes).episode(episode).maps == ()
+    assert len(Perception(seeing_spec(), None, eyes, gives_maps=True).episode(episode).maps) == 2
+    assert Perception(seeing_spec(), None, eyes).episode(episode).maps == ()
+
+
 @pytest.mark.parametrize("kind", ["mlp", "act"])
 def test_a_frozen_encoder_trains_to_the_same_weights_from_what_was_kept_and_without(kind: str, tmp_path) -> None:
     small = ActConfig(dim=16, heads=2, encoder_layers=1, feedforward=16, latent=0)

@@ -197,6 +197,10 @@ def test_eyes_that_cannot_be_are_refused() -> None:
         Training(seeing_spec(), blind, [], seeing("tuned"))
     with pytest.raises(ConfigError, match="asks for no camera; the cameras of toy/seeing are: front, wrist"):
         Training(seeing_spec(), blind, [], configured({"eyes": "own"}))
+    with pytest.raises(
+        ConfigError, match=r"training\.vision is about eyes of the learner's own; found training\.eyes=ba"
+    ):
+        configured({"vision.cameras": ("front",)})
 
 
 def test_a_damaged_eye_is_named() -> None:

@@ -13,7 +13,8 @@ from plain_steering import AXES, CONFIG, STEPS, W, flow, states
 from sample_runs import DEMOS
 
 from policies.acting import LearntPolicy
-from policies.external import Declared, ExternalPolicy
+from policies.declared import Declared
+from policies.external import ExternalPolicy
 from policies.perception import Percept
 from policies.sampler import ONLINE as PLAYED
 from policies.sampler import EpisodeBuffer

@@ -122,6 +122,12 @@ def test_a_camera_that_the_robot_has_not_is_refused_with_those_it_has() -> None:
         Eyes(seeing_spec(), config(cameras=("side",)))
 
 
+def test_a_robot_without_a_camera_is_told_how_to_get_one() -> None:
+    spec = dataclasses.replace(seeing_spec(), observation={"state": seeing_spec().observation["state"]})
+    with pytest.raises(ConfigError, match=r"toy/seeing has no camera\. Begin a run that has: over ROS 2, or with env"):
+        Eyes(spec, config())
+
+
 @pytest.mark.parametrize("encoder", ["cnn", "vit", "resnet10", "resnet18"])
 @pytest.mark.parametrize("pool", ["embeddings", "softmax", "flat"])
 def test_every_encoder_and_pool_gives_its_numbers_and_all_of_it_learns(encoder: str, pool: str) -> None:

@@ -59,8 +59,12 @@ def test_a_session_without_a_persons_step_adds_nothing_and_says_so(
     old, new = tmp_path / "old", tmp_path / "new"
     assert main(["record", "--env", "local", "--run", str(old), "--episodes", "1"]) == 0
     assert main(["pretrain", "--run", str(old), "bc.updates=5"]) == 0
+    for asked in (["bc.failed_weight=0.5"], ["bc.filters_corrections=true"]):
+        assert main(["pretrain", "--run", str(old), *asked]) == 1
+        assert "are about the corrections of a session: name it with --from" in capsys.readouterr().err
+    assert main(["pretrain", "--run", str(old), "--external", "act.pt", "bc.updates=5"]) == 1
+    assert "--external takes one as it is: leave bc.* out" in capsys.readouterr().err
     assert main(["evaluate", "--run", str(old), "--policy", "base", "--episodes", "1"]) == 0
     (old / "eval_base.zarr").rename(old / "online.zarr")  # played without a person
-    capsys.readouterr()
     assert main(["pretrain", "--from", str(old), "--run", str(new), "bc.updates=5"]) == 0
     assert "and 0 steps of corrections" in capsys.readouterr().out
