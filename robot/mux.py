@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.actions import ActionMap
+from robot.handover import HandOver
 from robot.mode import BEGINNINGS, MOVING, Event, Mode, after
 from robot.safety import Command, Governor, Reason, Situation
 from robot.se3 import Pose
@@ -56,19 +57,23 @@ class CommandMux:
     output = mux.decide(policy_command, human, situation)     # within an episode
     output = mux.forward_reset(command, situation)            # while resetting
 
+    Args:
+        handover_step: see `HandOver`; 0 where a tick is as fine as time gets (lockstep).
+
     Attributes:
         mode: who may move the arm.
         blockers: what forbids motion now, by name, with a sentence about each.
         cause, cause_event: why the last motion was stopped; until the next one begins ("" and None).
     """
 
-    def __init__(self, actions: ActionMap, governor: Governor) -> None:
+    def __init__(self, actions: ActionMap, governor: Governor, handover_step: float = 0.0) -> None:
         self.mode = Mode.READY
         self.blockers: dict[str, str] = {}
         self.cause = ""
         self.cause_event: Event | None = None
         self._actions = actions
         self._governor = governor
+        self._handover = HandOver(handover_step, actions.size)
         self._last_ns: dict[Source, int] = {}
 
     def handle(self, event: Event, cause: str = "") -> Mode:
@@ -85,6 +90,8 @@ class CommandMux:
             self._last_ns.clear()
         elif self.mode is not before and event in _CAUSES:
             self.cause, self.cause_event = cause or _CAUSES[event], event
+        if self.mode not in MOVING and event is not Event.RELEASE:
+            self._handover.rest()
         return self.mode
 
     def watch(self, blockers: Mapping[str, tuple[Event, str]]) -> Mode:
@@ -116,6 +123,8 @@ class CommandMux:
         """
         if human is not None and human.is_engaged:
             self.handle(Event.ENGAGE)
+        elif human is not None and self.mode is Mode.HUMAN and self._handover.let_go():
+            human = replace(human, axes=np.zeros(6))  # let go in mid-motion: to rest first, in bounded steps
         else:
             self.handle(Event.RELEASE)
             if policy is not None:
@@ -139,12 +148,23 @@ class CommandMux:
     def _through_governor(self, command: Command, situation: Situation, source: Source) -> MuxOutput:
         # a person's command is made here and now: no sender decides how often
         last_ns = None if source is Source.HUMAN else self._last_ns.get(source)
-        verdict = self._governor.check(command, replace(situation, last_ns=last_ns))
+        situation = replace(situation, last_ns=last_ns)
+        verdict = self._governor.check(command, situation)
         if verdict.target is None:
             return self._hold(verdict.reasons)
+        target, reasons = verdict.target, verdict.reasons
+        executed = self._actions.action(situation.T_base_tool, target)
+        limited = executed if source is Source.RESET else self._handover.limited(source, executed)
+        if limited is not executed:
+            near = replace(command, target=self._actions.target(situation.T_base_tool, limited))
+            verdict = self._governor.check(near, situation)
+            if verdict.target is None:
+                return self._hold(verdict.reasons)
+            target, reasons = verdict.target, reasons | verdict.reasons | Reason.HANDOVER
+            executed = self._actions.action(situation.T_base_tool, target)
+        self._handover.commanded(executed)
         self._last_ns[source] = command.stamp_ns
-        executed = self._actions.action(situation.T_base_tool, verdict.target)
-        return MuxOutput(verdict.target, executed, source, verdict.reasons, self.mode)
+        return MuxOutput(target, executed, source, reasons, self.mode)
 
     def _standstill(self) -> Reason:
         """Why a command is refused for the mode that the mux is in."""
@@ -152,5 +172,6 @@ class CommandMux:
         return Reason.MODE | Reason.TWO_SOURCES if is_doubled else Reason.MODE
 
     def _hold(self, reasons: Reason) -> MuxOutput:
+        self._handover.rest()
         nothing = np.zeros(self._actions.size, np.float32)
         return MuxOutput(None, nothing, Source.HOLD, reasons, self.mode)

@@ -26,6 +26,7 @@ class Reason(enum.IntFlag):
     REPLAYED = 16384
     TWO_SOURCES = 32768
     MODE = 65536
+    HANDOVER = 131072
 
     def sentence(self) -> str:
         """Return the set bits as words, for a person."""
@@ -50,6 +51,7 @@ _WORDS = {
     Reason.REPLAYED: "command no newer than the last one",
     Reason.TWO_SOURCES: "more than one publisher of the target",
     Reason.MODE: "in a mode that does not move",
+    Reason.HANDOVER: "change of hands smoothed",
 }
 
 REFUSALS = (

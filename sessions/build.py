@@ -67,8 +67,9 @@ def action_map(config: RobotConfig) -> ActionMap:
     return ActionMap(control.axes, control.scale, control.q_home, 0.5 * config.safety.max_jump_rad)
 
 
-def command_mux(config: RobotConfig) -> CommandMux:
-    return CommandMux(action_map(config), Governor(config.safety))
+def command_mux(config: RobotConfig, is_realtime: bool = False) -> CommandMux:
+    step = config.control.handover_step if is_realtime else 0.0
+    return CommandMux(action_map(config), Governor(config.safety), step)
 
 
 def arm_server(config: RobotConfig, is_connected: bool = True) -> tuple[ArmServer, World]:
@@ -211,7 +212,9 @@ def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path(), 
         return TeleopNode(links, operator(config), action_map(config))
     if name == "mux":
         others = tuple(other for other in node_names(config) if other not in ("mux", *COMING_AND_GOING))
-        return MuxNode(links, command_mux(config), action_map(config), config.safety, config.cameras.names, others)
+        return MuxNode(
+            links, command_mux(config, is_realtime), action_map(config), config.safety, config.cameras.names, others
+        )
     if name == "reset":
         return ResetNode(links, config.reset, config.control.q_home, has_scene=True)
     if name == "gripper":

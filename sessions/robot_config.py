@@ -47,6 +47,13 @@ class ControlConfig(Settings):
     q_home: tuple[float, float, float, float] = setting(
         (1.0, 0.0, 0.0, 0.0), "quaternion xyzw of the tool at yaw zero: pointing down", low=-1.0, high=1.0
     )
+    handover_step: float = setting(
+        0.25,
+        "real time: while control goes to a person or comes back, a command differs from the last by at most this on "
+        "each axis, as a share of its scale",
+        low=0.1,
+        high=2.0,
+    )
     silence_s: float = setting(
         1.0, "lockstep: wall time without a command after which the arm holds", unit="s", low=0.1, high=60.0
     )
