@@ -14,8 +14,8 @@ from robot.se3 import Pose
 MS = 1_000_000
 NOW_NS = 5_000 * MS
 MOVING = int(Reason.LINEAR_SPEED | Reason.WORKSPACE | Reason.KEEP_OUT)
-NOT_THE_GOVERNORS = Reason.TWO_SOURCES | Reason.MODE
-"""Reasons that other parts give: who publishes, and in which mode one is, is nothing that a governor knows."""
+NOT_THE_GOVERNORS = Reason.TWO_SOURCES | Reason.MODE | Reason.HANDOVER
+"""Reasons that other parts give: who publishes, in which mode one is, and whose hand it is, no governor knows."""
 EVERY = Reason(sum(Reason)) & ~NOT_THE_GOVERNORS
 
 

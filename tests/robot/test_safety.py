@@ -237,7 +237,7 @@ def test_reasons_read_as_sentences():
 def test_reasons_keep_their_bits_because_stores_hold_them():
     names = (
         "NOT_FINITE BAD_QUATERNION WRONG_FRAME STALE FROM_FUTURE JUMP FORCE LINEAR_SPEED ANGULAR_SPEED WORKSPACE "
-        "BAD_MEASUREMENT KEEP_OUT MOMENT RATE REPLAYED TWO_SOURCES MODE"
+        "BAD_MEASUREMENT KEEP_OUT MOMENT RATE REPLAYED TWO_SOURCES MODE HANDOVER"
     )
     found = {reason.name: int(reason) for reason in Reason if reason}
     assert found == {name: 1 << bit for bit, name in enumerate(names.split())}
