@@ -25,6 +25,17 @@ PATIENT = (
     "safety.heartbeat_timeout_s=1",
 )
 """Overrides with which no episode ends for a late stream of a busy machine."""
+LIGHT = (
+    "cameras.names=[front]",
+    "cameras.rate_hz=10",
+    "safety.command_expiry_s=2",
+    "safety.max_age_s=2",
+    "safety.heartbeat_timeout_s=2",
+    "safety.state_max_age_s=2",
+    "safety.frozen_after_s=2",
+)
+"""Overrides with which a slow machine keeps up with real time."""
+TRIES = 4
 
 
 def _lines(run: Path, metric: str) -> list[dict]:
@@ -35,7 +46,13 @@ def _lines(run: Path, metric: str) -> list[dict]:
 
 def test_a_recording_in_real_time_tells_when_each_part_of_a_step_happened(nudge: Nudge, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    status, output = nudge.run("record", "--realtime", "--run", str(run), "--episodes", "1", "--json")
+    for _ in range(TRIES):  # a machine that is busy for seconds stops a reset: whoever sees that goes on, as it says
+        status, output = nudge.run(
+            "record", "--realtime", "--run", str(run), "--episodes", "1", "--json", *PATIENT, *LIGHT
+        )
+        if status == 0:
+            break
+        assert "Every acknowledged step is kept; go on with" in output
     assert status == 0, output
     result = json.loads(output.splitlines()[-1])
     assert check(run / "demos.zarr") == []
