@@ -36,7 +36,7 @@ def save(directory: Path, training: Training) -> Path:
     header = {
         "config": training.config_json(),
         "spec_digest": training.spec.digest(),
-        "base": _base(training),
+        "base": _digest(training.base),
         "counters": json.dumps(
             {
                 "updates": learner.updates,
@@ -80,7 +80,7 @@ def restore(directory: Path, training: Training) -> int:
             f"Checkpoint {path} was made with another config; found {header['config']}, asked for "
             f"{training.config_json()}. Resume with the saved config, or start a new run."
         )
-    require_base(directory, training.base)
+    _require_base(path, header, training.base)
     counters = json.loads(header["counters"])
     if counters["demos"] != training.buffer.episodes[DEMO]:
         raise StoreError(
@@ -106,10 +106,12 @@ def require_base(directory: Path, base: Base | None) -> None:
         StoreError: it cannot be read. Where there is none, all is well.
     """
     path = Path(directory) / FILE
-    if not path.exists():
-        return
-    _, header = read_tensors(path)
-    there = base.digest() if base is not None else NOTHING
+    if path.exists():
+        _require_base(path, read_tensors(path)[1], base)
+
+
+def _require_base(path: Path, header: Mapping[str, str], base: Base | None) -> None:
+    there = _digest(base)
     if header.get("base", there) != there:  # those from before it was noted have none
         raise ConfigError(
             f"Checkpoint {path} was made with base policy {header['base']}; found {there}. "
@@ -125,9 +127,9 @@ def _require_whole(path: Path, found: Mapping[str, object], needed: Set[str]) ->
         )
 
 
-def _base(training: Training) -> str:
-    """Return which base policy it has."""
-    return training.base.digest() if training.base is not None else NOTHING
+def _digest(base: Base | None) -> str:
+    """Return which base policy it is."""
+    return base.digest() if base is not None else NOTHING
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

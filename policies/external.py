@@ -66,7 +66,6 @@ class ExternalPolicy:
         self.spec, self.declared, self._predict = spec, declared, predict
         self._name, self._content = name, content
         self._plans = Plans(declared.chunk, spec.action_size, declared.execute_steps, declared.ensembling)
-        self._arrays = declared.observation
         self._absent = np.full(spec.action_size, np.nan, np.float32)
 
     @property
@@ -119,18 +118,19 @@ class ExternalPolicy:
                 what it did could not be told afterwards; or they are in other units.
         """
         rng = np.random.default_rng(0)
-        some = {key: _random(rng, (3, *one.shape), one.dtype) for key, one in self._arrays.items()}
-        alone = [self._asked({key: rows[i : i + 1] for key, rows in some.items()}) for i in (0, 1, 2, 0)]
+        some = {key: _random(rng, (3, *one.shape), one.dtype) for key, one in self.declared.observation.items()}
+        order = [0, 1, 2, 0]
+        alone = [self._asked({key: rows[i : i + 1] for key, rows in some.items()})[0] for i in order]
         together = self._asked(some)
-        gap = max(float(np.abs(one[0] - together[i]).max()) for one, i in zip(alone, (0, 1, 2, 0), strict=True))
-        if gap > SAME * (1.0 + float(np.abs(together).max())):
+        gap, largest = float(np.abs(np.stack(alone) - together[order]).max()), float(np.abs(together).max())
+        if gap > SAME * (1.0 + largest):
             raise SpecError(
                 f"{self._name} gave actions that differ by {gap:.2g} for the same observation, asked again or beside "
                 "others. A base must be a function of one observation: no chance, no memory, no statistics of a batch."
             )
-        if float(np.abs(together).max()) > FAR:
+        if largest > FAR:
             raise SpecError(
-                f"{self._name} gave an action of {np.abs(together).max():.3g}; actions are normalised, within [-1, 1]. "
+                f"{self._name} gave an action of {largest:.3g}; actions are normalised, within [-1, 1]. "
                 "Divide them by the robot's action_scale."
             )
 

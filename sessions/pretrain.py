@@ -44,7 +44,6 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
     """
     from policies.base import FILE
     from policies.bc import train_base
-    from policies.external import FILE as EXTERNAL
     from policies.external import leave_only
 
     started = time.monotonic()
@@ -73,7 +72,6 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
         cloned = train_base(episodes, store.spec, config, this.config.task.seed, advance, corrected, trial, judge)
     folder = this.path / "base"
     cloned.policy.save(folder)
-    (folder / EXTERNAL).unlink(missing_ok=True)
     leave_only(folder, {FILE})
     if config.select != "last":
         cloned.last.save(folder, "last.safetensors")

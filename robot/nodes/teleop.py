@@ -10,7 +10,7 @@ from rclpy.context import Context
 from std_msgs.msg import Bool
 
 from robot.actions import ActionMap
-from robot.interfaces import DeviceSample
+from robot.interfaces import DeviceSample, TeleopDevice
 from robot.local import Watcher
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
@@ -125,14 +125,10 @@ class DeviceNode(NudgeNode):
             self._complaint = complaint
 
 
-class Person(Protocol):
-    """A `robot.interfaces.TeleopDevice` that says why nobody teleoperates; "" where nothing is the matter."""
+class Person(TeleopDevice, Protocol):
+    """A device that says why nobody teleoperates; "" where nothing is the matter."""
 
     complaint: str
-
-    def connect(self) -> None: ...
-    def read(self) -> DeviceSample: ...
-    def close(self) -> None: ...
 
 
 class _Hand:
