@@ -26,6 +26,10 @@ class RobotError(NudgeError):
     """The robot, a node or a device did not do what was asked of it."""
 
 
+class ResetStoppedError(RobotError):
+    """A reset was stopped by what may pass by itself (a late stream, say): another one may be tried."""
+
+
 class FaultError(RobotError):
     """A latched fault stops all motion until a person clears it."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robot import priority
 from robot.env import RobotEnv
-from robot.errors import NudgeError, RobotError
+from robot.errors import NudgeError, ResetStoppedError, RobotError
 from robot.interfaces import Policy
 from robot.liveness import ProcessWatch
 from robot.loop import EpisodeSummary, run_episode
@@ -27,7 +27,7 @@ from sessions.processes import die_with_parent
 from sessions.run import Run
 
 STOPS_IN_A_ROW = 5
-"""So many episodes stopped one after the other are no accident."""
+"""So many episodes (or resets) stopped one after the other are no accident."""
 
 
 WELL_S = 0.5
@@ -40,7 +40,8 @@ class Actor:
     In real time finetuning needs a learner that is alive: it is looked for at every tick, and without it the arm holds
     at once, until there is one again.
 
-    An episode that something stopped is committed as aborted, and played again where its seed counts.
+    An episode that something stopped is committed as aborted, and played again where its seed counts; a reset that
+    something stopped which may pass by itself is tried again.
     """
 
     def __init__(self, run: Run, phase: Phase, is_realtime: bool) -> None:
@@ -72,11 +73,17 @@ class Actor:
                 stops = 0
                 while not self._book.is_enough(index, steps, episodes):
                     waited_s = self._take_weights(index)
-                    summary = self._episode(writer, index)
+                    try:
+                        summary = self._episode(writer, index)
+                    except ResetStoppedError as error:
+                        if not self._is_realtime:  # in simulated time nothing passes by itself
+                            raise
+                        stops = self._after_stop(str(error), index, 0, stops + 1)
+                        continue
                     steps += summary.steps
                     self._book.log(summary, index, steps, waited_s)
                     self._book.log_timing(summary, index, self._config.control.period_s)
-                    stops = self._after_stop(summary, index, stops + 1) if summary.cause else 0
+                    stops = self._after_stop(summary.cause, index, summary.steps, stops + 1) if summary.cause else 0
                     # an episode that was stopped is no demonstration and no evaluation: its seed comes again
                     if not summary.cause or self._phase.name == "finetune":
                         index += 1
@@ -98,18 +105,18 @@ class Actor:
         self._robot.publish_event("success" if summary.is_success else "end", steps=summary.steps)
         return summary
 
-    def _after_stop(self, summary: EpisodeSummary, index: int, stops: int) -> int:
-        """Log what stopped the episode; returns how many were stopped in a row.
+    def _after_stop(self, cause: str, index: int, steps: int, stops: int) -> int:
+        """Log what stopped the episode, or the reset before it; returns how many were stopped in a row.
 
         Raises:
             RobotError: the learner is lost, or too many were.
         """
         stop = self._robot.stop
         event, mode = (stop.event, stop.mode) if stop is not None else ("", "")
-        self._run.log_stop(self._phase.name, summary.cause, event, mode, index, summary.steps)
+        self._run.log_stop(self._phase.name, cause, event, mode, index, steps)
         self._wait_for_learner(is_doubted=True)
         if stops >= STOPS_IN_A_ROW:
-            raise RobotError(f"{stops} episodes in a row were stopped, the last one because: {summary.cause}")
+            raise RobotError(f"{stops} episodes in a row were stopped, the last one because: {cause}")
         return stops
 
     def _wait_for_learner(self, is_doubted: bool = False) -> None:

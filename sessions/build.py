@@ -249,8 +249,14 @@ def ros_robot(config: RobotConfig, is_realtime: bool, has_truth: bool) -> RosRob
     """Return the robot over ROS 2; `has_truth` for the judge of an evaluation in simulation only."""
     from robot.nodes.port import RosRobot
 
-    actions, has_tracker = action_map(config), config.task.has_tracker
-    return RosRobot(graph(config, is_realtime), actions, config.cameras.names, has_truth, has_tracker=has_tracker)
+    return RosRobot(
+        graph(config, is_realtime),
+        action_map(config),
+        config.cameras.names,
+        has_truth,
+        has_tracker=config.task.has_tracker,
+        safety=config.safety,
+    )
 
 
 def sound_store(path: Path, spec: RobotSpec) -> StoreReader:

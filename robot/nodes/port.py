@@ -25,31 +25,29 @@ from robot.nodes.reset import seed_parameter
 from robot.nodes.spin import make_executor, turn
 from robot.nodes.stops import MuxWatch, Stop
 from robot.nodes.ticks import ANSWER_TIMEOUT_S, LockstepTicks, RealTimeTicks, Tick, wait
+from robot.safety import SafetyConfig
 from robot.timing import PathTimes
 from robot.types import Decision, Outcome, Source, StepTiming
 
 READY_TIMEOUT_S = 30.0
-SETTLE_S = 0.3
-"""A reader may know its writer before the writer knows the reader; samples in between are lost."""
-STOPPED_TIMEOUT_S = 1.0
-"""After a stop: what stopped the episode may be what does not answer."""
-LOOK_S = 0.15
-"""Before a reset in real time: nobody looked at the pictures while the last episode was stored."""
+SETTLE_S = 0.3  # a reader may know its writer before the writer knows the reader; samples in between are lost
+STOPPED_TIMEOUT_S = 1.0  # after a stop: what stopped the episode may be what does not answer
+LOOK_S = 0.15  # before a reset in real time: nobody looked at the pictures while the last episode was stored
 BLOCKED_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 0.5
-"""At the end of a session the other nodes may be gone already."""
+CLOSE_TIMEOUT_S = 0.5  # at the end of a session the other nodes may be gone already
 
 
 class RosRobot(NudgeNode):
     """A RobotPort whose every motion goes over topics.
 
     Single-threaded: it spins itself while it waits, so that nothing happens behind the loop's back; only its heart
-    beats in a thread of its own. It is active from its construction to `close`.
+    beats in a thread of its own. Active from its construction to `close`.
 
     Args:
         cameras: camera namespaces whose `policy/image` belong to the observation.
         has_truth: take `sim/state` for the judge (simulation only; never part of an observation).
         has_tracker: take the socket's tracked pose.
+        safety: where it lets streams be older than the topic table does, so may what is decided on.
 
     Attributes:
         role: what the person does, one of `robot.types.ROLES`; may be set at any time.
@@ -68,6 +66,7 @@ class RosRobot(NudgeNode):
         context: Context | None = None,
         wall: Callable[[], int] = time.time_ns,
         has_tracker: bool = True,
+        safety: SafetyConfig | None = None,
     ) -> None:
         super().__init__("actor", graph, context=context, wall=wall)
         self.role = "watch"
@@ -76,7 +75,7 @@ class RosRobot(NudgeNode):
         self._is_closed = self._is_ended = False
         self._actions, self._cameras = actions, cameras
         self._states = streams.states(has_tracker=has_tracker) | ({"truth": "sim/state"} if has_truth else {})
-        self._limits_s = streams.age_limits_s(cameras, has_tracker=has_tracker)
+        self._limits_s = streams.age_limits_s(cameras, safety or SafetyConfig(), has_tracker=has_tracker)
         self._executor = make_executor(self.context, self.has_async_services)
         self._executor.add_node(self)
         self._turn = partial(turn, self._executor, self)
@@ -87,10 +86,9 @@ class RosRobot(NudgeNode):
             else RealTimeTicks(names, graph.period_s, self._turn, self.now_ns)
         )
         self._mux, self._pictures = MuxWatch(), streams.PictureWatch()
-        self._path_times = PathTimes()
+        self._path_times, self._labels = PathTimes(), LabelButtons()
         self._pose: Any = None
         self._stamp_ns = self._captured_ns = self._observed_ns = self._episode_step = 0
-        self._labels = LabelButtons()
         self._nodes = ("arm", "mux", "teleop", "reset", *(f"camera_{camera}" for camera in cameras))
         self._ready_nodes: set[str] = set()
         self.bring_up()
@@ -131,6 +129,7 @@ class RosRobot(NudgeNode):
         """Reset by the reset node; returns the first observation of the episode.
 
         Raises:
+            ResetStoppedError: what stopped it, which `stop` tells, may pass by itself: another one may be tried.
             RobotError: the reset failed, was refused or did not answer; the sentence tells what the mux knows of it.
         """
         self.end()
@@ -148,7 +147,7 @@ class RosRobot(NudgeNode):
         self.publish_event("start", seed=seed)
         outcome = self._outcome(self._ticks.first(settled_ns), *self._executed(None))
         if outcome.is_aborted:
-            raise RobotError(f"No episode was begun: {outcome.cause}")
+            raise self._mux.reset_error(f"No episode was begun: {outcome.cause}", self.stop)
         return replace(outcome, source=Source.RESET)
 
     def step(self, decision: Decision) -> Outcome:
@@ -220,9 +219,11 @@ class RosRobot(NudgeNode):
             self.idle(STOPPED_TIMEOUT_S)  # the reset node may have better words for it
         answer = future.result() if future.done() else None
         if answer is None or not answer.success:
+            with contextlib.suppress(RobotError):  # whose word may be under way
+                wait(self._turn, lambda: broken() is not None, STOPPED_TIMEOUT_S, lambda: "")
+            self.stop = broken()
             said = "Reset failed: the reset node did not answer." if answer is None else answer.message
-            cause = stop.cause if (stop := broken()) is not None else self._mux.cause
-            raise RobotError(said if not cause or cause in said else f"{said.rstrip('.')} ({cause.rstrip('.')}).")
+            raise self._mux.reset_error(said, self.stop)
         with contextlib.suppress(RobotError):
             # the word of the mux that all is well again may be under way; without it the first tick stops the episode
             wait(self._turn, lambda: not self._mux.is_stopped, STOPPED_TIMEOUT_S, lambda: "")

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from robot.errors import ResetStoppedError, RobotError
 from robot.mode import Mode
 
 STOPPED = frozenset({Mode.SOFT_STOP.value, Mode.FAULT.value, Mode.DISABLED.value})
@@ -85,6 +86,16 @@ class MuxWatch:
     def seen(self, event: str, cause: str) -> Stop:
         """Return a stop that the actor itself saw."""
         return Stop(self._mode, event, cause)
+
+    def reset_error(self, sentence: str, stop: Stop | None) -> RobotError:
+        """Return what to raise where a reset failed with `sentence`, to which it adds the cause.
+
+        Only where `stop` left a mode that needs no person is there use in another try.
+        """
+        cause = (self.cause if stop is None else stop.cause).rstrip(".")
+        told = sentence if cause in sentence else f"{sentence.rstrip('.')} ({cause})."
+        may_pass = stop is not None and stop.mode not in (Mode.FAULT.value, Mode.DISABLED.value)
+        return ResetStoppedError(told) if may_pass else RobotError(told)
 
     @property
     def _signature(self) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from robot import observe, pictures
 from robot.nodes import messages
+from robot.safety import SafetyConfig
 from robot.topics import topic
 from robot.types import Observation
 
@@ -45,10 +46,11 @@ def observation(row: Mapping[str, Any], cameras: tuple[str, ...]) -> tuple[Obser
     return assembled, {key: messages.stamp_of(row[name]) for key, name in zip(assembled, order, strict=True)}
 
 
-def age_limits_s(cameras: tuple[str, ...], *, has_tracker: bool = True) -> dict[str, float]:
-    """Return by stream the age [s] up to which its row in the topic table lets a sample be used."""
-    limits_s = {name: topic(row_name).max_age_s for name, row_name in states(has_tracker=has_tracker).items()}
-    return limits_s | dict.fromkeys(cameras, topic("policy/image").max_age_s)
+def age_limits_s(cameras: tuple[str, ...], safety: SafetyConfig, *, has_tracker: bool = True) -> dict[str, float]:
+    """Return by stream the age [s] up to which a sample is decided on: that of its row, or what `safety` allows."""
+    rows = states(has_tracker=has_tracker)
+    states_s = {name: max(topic(row).max_age_s, safety.state_max_age_s) for name, row in rows.items()}
+    return states_s | dict.fromkeys(cameras, max(topic("policy/image").max_age_s, safety.camera_max_age_s))
 
 
 class PictureWatch:

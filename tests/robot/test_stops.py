@@ -10,6 +10,7 @@ pytest.importorskip("rclpy")
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from robot.errors import ResetStoppedError, RobotError
 from robot.nodes.stops import SILENCE_S, MuxWatch, Stop
 
 CAUSE = "camera_front repeats the same picture since 0.16 s"
@@ -113,3 +114,19 @@ def test_a_mux_that_fell_silent_breaks_off_a_reset_in_real_time_only():
     assert found is not None
     assert "mux" in found.cause
     assert mux.broken(is_realtime=False) is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("soft_stop", ResetStoppedError), ("ready", ResetStoppedError), ("fault", RobotError)]
+)
+def test_only_what_needs_no_person_is_worth_another_reset(mode: str, kind: type[RobotError]):
+    mux = watch(status(mode, 1, CAUSE, "sensor_frozen"))
+    error = mux.reset_error("Reset failed: no home.", Stop(mode, "sensor_frozen", CAUSE))
+    assert type(error) is kind
+    assert str(error) == f"Reset failed: no home ({CAUSE})."
+
+
+def test_a_reset_that_nothing_stopped_has_failed_by_itself():
+    error = watch(status("ready", 1)).reset_error("Reset failed: the start pose was not reached.", None)
+    assert type(error) is RobotError
+    assert str(error) == "Reset failed: the start pose was not reached."

@@ -15,6 +15,7 @@ from robot.errors import RobotError
 from robot.nodes import messages, ticks
 from robot.nodes.streams import Alignment, age_limits_s, states
 from robot.nodes.ticks import LockstepTicks, RealTimeTicks
+from robot.safety import SafetyConfig
 
 MS = 1_000_000
 NOTHING = np.zeros(7)
@@ -207,4 +208,12 @@ def test_in_lockstep_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
 
 def test_without_a_tracker_nobody_waits_for_one() -> None:
     assert states(has_tracker=True).keys() - states(has_tracker=False).keys() == {"socket"}
-    assert "socket" not in age_limits_s(("front",), has_tracker=False)
+    assert "socket" not in age_limits_s(("front",), SafetyConfig(), has_tracker=False)
+
+
+def test_what_safety_lets_be_older_may_be_decided_on() -> None:
+    usual = age_limits_s(("front",), SafetyConfig())
+    wide = age_limits_s(("front",), SafetyConfig(camera_max_age_s=1.5, state_max_age_s=0.7))
+    assert set(usual.values()) == {0.2}
+    assert wide.pop("front") == 1.5
+    assert set(wide.values()) == {0.7}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from nodes_rig import ACTIONS, REALTIME, Rig, rigged, wait_for
+from nodes_rig import ACTIONS, REALTIME, Person, Rig, rigged, target, wait_for
 
-from robot.errors import RobotError
+from robot.errors import ResetStoppedError, RobotError
 from robot.nodes.port import RosRobot
 from robot.nodes.reset import ResetNode
 from robot.reset import ResetConfig
@@ -15,6 +15,7 @@ from sessions.robot_config import RobotConfig
 
 pytestmark = [pytest.mark.ros]
 
+TRIES = 3
 GONE = "The learner (process 4711) is gone."
 
 
@@ -37,3 +38,44 @@ def test_a_learner_that_is_gone_while_the_arm_homes_ends_the_reset_and_the_arm_h
         wait_for(lambda: rig.person.said("arm/status") == "hold", "the arm to hold")
     finally:
         actor.close()
+
+
+def test_what_passes_by_itself_stops_a_reset_and_another_one_succeeds(rig: Rig) -> None:
+    rig.up(rig.arm())
+    rig.up(rig.mux())
+    rig.up(ResetNode(REALTIME, ResetConfig(), RobotConfig().control.q_home, has_scene=False, context=rig.context))
+    wait_for(lambda: rig.person.count["current_pose"] > 0, "poses")
+    actor = RosRobot(REALTIME, ACTIONS, (), has_truth=False, context=rig.context)
+    stranger = rig.spin(Person(rig.context, "stranger"))
+
+    def interfere() -> str:
+        if rig.person.said("arm/status") == "homing":
+            stranger.send("policy/target_pose", target(rig.person.pose))
+        return ""
+
+    try:
+        actor.guard = interfere
+        for _ in range(TRIES):
+            with pytest.raises(RobotError, match="Reset failed: ") as caught:
+                actor.reset(seed=0)
+            if isinstance(caught.value, ResetStoppedError):
+                break
+            rig.person.call("mux/clear_fault")  # a busy machine gave the arm no time: that is a fault
+            rig.person.call("mux/enable")
+        assert isinstance(caught.value, ResetStoppedError)
+        assert actor.stop is not None
+        assert actor.stop.mode == "soft_stop"
+        wait_for(lambda: rig.person.said("arm/status") == "hold", "the arm to hold")
+        actor.guard = lambda: ""
+        rig.freeze(stranger)
+        stranger.destroy_node()
+        wait_for(lambda: _is_reset(actor), "another reset to succeed")
+    finally:
+        actor.close()
+
+
+def _is_reset(actor: RosRobot) -> bool:
+    try:
+        return actor.reset(seed=0).stamp_ns > 0
+    except ResetStoppedError:
+        return False
