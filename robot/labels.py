@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from robot.types import Label
 
+HAND_BUTTONS = ("engage", "success", "failure", "discard")
+"""Buttons of a hand on the console's page, in the order of `console/hand`."""
+
 
 class LabelButtons:
     """Keeps the presses between two ticks.

@@ -63,6 +63,10 @@ _ROWS = (
     # axes: device axes; buttons: dead-man, success, failure, discard
     Topic("teleop/joy", "sensor_msgs/msg/Joy", "arm", "teleop", 50),
     Topic("teleop/engaged", "std_msgs/msg/Bool", "arm", "teleop", 50),
+    # of the console's page: axes as its user sees them; buttons: `robot.labels.HAND_BUTTONS`
+    Topic("console/hand", "sensor_msgs/msg/Joy", "arm", "console", 50),
+    # a JSON text: what the operator says beside labels
+    Topic("console/say", "std_msgs/msg/String", "arm", "console"),
     Topic("reset/target_pose", "geometry_msgs/msg/PoseStamped", "arm", "reset", 10),
     Topic("reset/state", "std_msgs/msg/String", "arm", "reset", is_latched=True),
     # an opening in [0, 1], 0 closed
@@ -73,6 +77,7 @@ _ROWS = (
     Topic("gripper/joint_states", "sensor_msgs/msg/JointState", "arm", "gripper", 30),
     Topic("recorder/state", "std_msgs/msg/String", "arm", "recorder", is_latched=True),
     Topic("tracker/socket_pose", "geometry_msgs/msg/PoseStamped", "arm", "arm", 30),
+    # a person: each button is a publisher, the console one of them
     Topic("e_stop", "std_msgs/msg/Bool", "arm", "person", is_latched=True),
     # a named vector of floats
     Topic("sim/state", "sensor_msgs/msg/JointState", "arm", "arm", 100, is_truth=True),

@@ -82,10 +82,11 @@ class Actor:
                         continue
                     steps += summary.steps
                     self._book.log(summary, index, steps, waited_s)
+                    self._log_remarks(index)
                     self._book.log_timing(summary, index, self._config.control.period_s)
                     stops = self._after_stop(summary.cause, index, summary.steps, stops + 1) if summary.cause else 0
-                    # an episode that was stopped is no demonstration and no evaluation: its seed comes again
-                    if not summary.cause or self._phase.name == "finetune":
+                    # what was stopped or discarded is no demonstration and no evaluation: its seed comes again
+                    if not summary.is_aborted or self._phase.name == "finetune":
                         index += 1
         except NudgeError as error:
             with contextlib.suppress(OSError):  # of a full disk there is a sentence already
@@ -104,6 +105,12 @@ class Actor:
         summary = run_episode(self._env, self._policy, writer, seed, attributes)
         self._robot.publish_event("success" if summary.is_success else "end", steps=summary.steps)
         return summary
+
+    def _log_remarks(self, index: int) -> None:
+        """Keep the operator's notes and marks, in `metrics/remarks.jsonl`, with where in the episode they were made."""
+        remarks, self._robot.remarks = self._robot.remarks, []
+        for remark in remarks:
+            self._run.log("remarks", {"phase": self._phase.name, "episode": index} | remark)
 
     def _after_stop(self, cause: str, index: int, steps: int, stops: int) -> int:
         """Log what stopped the episode, or the reset before it; returns how many were stopped in a row.

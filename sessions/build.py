@@ -12,22 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.actions import ActionMap
-from robot.clock import SystemClock
 from robot.errors import ConfigError, StoreError
 from robot.mux import CommandMux
 from robot.observe import observation_spec
 from robot.safety import Governor
 from robot.specs import RobotSpec
-from sessions import environments
+from sessions import environments, people
 from sessions.config_yaml import to_yaml
 from sessions.robot_config import RobotConfig
-from teleop.operator import SimulatedOperator
-from teleop.person import PersonAtDevice
 
 if TYPE_CHECKING:  # rclpy and torch are loaded only by the processes that need them
     from policies.external import Base
     from robot.arm_server import ArmServer
-    from robot.interfaces import InputDevice, World
+    from robot.interfaces import World
     from robot.local import LocalRobot
     from robot.nodes.base import Graph, NudgeNode
     from robot.nodes.port import RosRobot
@@ -85,44 +82,6 @@ def arm_server(config: RobotConfig, is_connected: bool = True) -> tuple[ArmServe
     return server, arm
 
 
-def operator(config: RobotConfig) -> SimulatedOperator:
-    return SimulatedOperator(config.operator, config.task.seed)
-
-
-def input_device(name: str) -> InputDevice:
-    """Return the device called `name`, one of `teleop.device_config.DEVICES`."""
-    if name == "spacemouse":
-        from drivers.spacemouse import SpaceMouse
-
-        return SpaceMouse()
-    from drivers.gamepad import Gamepad
-
-    return Gamepad()
-
-
-def person(config: RobotConfig) -> PersonAtDevice:
-    """Return the person at the device that the config names."""
-    return PersonAtDevice(input_device(config.teleop.device), config.teleop, SystemClock())
-
-
-def require_person(config: RobotConfig, is_realtime: bool) -> None:
-    """Raise ConfigError unless whoever is to teleoperate can: a person needs real time, and a device that is there."""
-    name = config.teleop.device
-    if not config.teleop.is_real:
-        return
-    if not is_realtime:
-        raise ConfigError(
-            f"teleop.device={name} is held by a person, who needs real time: add --realtime, or set "
-            "teleop.device=simulated."
-        )
-    holder = person(config)
-    holder.connect()
-    complaint = holder.complaint
-    holder.close()
-    if complaint:
-        raise ConfigError(complaint)
-
-
 class SceneRenderer:
     """Renders truth at several sizes; each size has a renderer, made on first use."""
 
@@ -165,7 +124,7 @@ def local_robot(config: RobotConfig, has_images: bool | None = None) -> LocalRob
         action_map(config),
         config.reset,
         config.control.period_s,
-        operator(config),
+        people.operator(config),
         cameras=tuple(scenes),
         render=lambda camera, truth: scenes[camera](truth, config.cameras.image_size),
         on_close=close,
@@ -190,7 +149,8 @@ def node_names(config: RobotConfig, is_direct: bool = False) -> list[str]:
     recorder = ["recorder"] if config.recorder.is_on else []
     cameras = [f"camera_{name}" for name in config.cameras.names]
     commanding = [] if is_direct else ["teleop", "mux", "reset"]
-    return ["arm", *gripper, *cameras, *commanding, *recorder]
+    console = ["console"] if config.has_console and not is_direct else []
+    return ["arm", *gripper, *cameras, *commanding, *console, *recorder]
 
 
 def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path(), is_direct: bool = False) -> NudgeNode:
@@ -200,18 +160,15 @@ def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path(), 
     from robot.nodes.camera import SimCameraNode
     from robot.nodes.mux import MuxNode
     from robot.nodes.reset import ResetNode
-    from robot.nodes.teleop import DeviceNode, TeleopNode
-    from robot.nodes.watch import COMING_AND_GOING
+    from robot.nodes.watch import COMING_AND_GOING, ONLOOKERS
 
     links = graph(config, is_realtime, is_direct)
     if name == "arm":
         return ArmNode(links, *arm_server(config, is_connected=False), config.safety)
     if name == "teleop":
-        if config.teleop.is_real:
-            return DeviceNode(links, person(config), action_map(config))
-        return TeleopNode(links, operator(config), action_map(config))
+        return people.teleop_node(config, links, action_map(config))
     if name == "mux":
-        others = tuple(other for other in node_names(config) if other not in ("mux", *COMING_AND_GOING))
+        others = tuple(other for other in node_names(config) if other not in ("mux", *COMING_AND_GOING, *ONLOOKERS))
         return MuxNode(
             links, command_mux(config, is_realtime), action_map(config), config.safety, config.cameras.names, others
         )
@@ -221,6 +178,10 @@ def node(name: str, config: RobotConfig, is_realtime: bool, run: Path = Path(), 
         return gripper_node(config, links)
     if name == "recorder":
         return recorder_node(config, links, run)
+    if name == "console":
+        from sessions.console import console_node
+
+        return console_node(config, links, run)
     camera = name.removeprefix("camera_")
     cameras = config.cameras
     scene = SceneRenderer(config, camera)

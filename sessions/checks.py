@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from robot.errors import NudgeError
-from sessions import build
+from sessions import people
 from sessions.checks_ros import domain, leftovers, names_in_use, shared_memory, socket_buffers, udp_ports
 from sessions.checks_time import clock, priorities, system_clock
 from sessions.finding import Finding
@@ -137,7 +137,7 @@ def devices() -> list[Finding]:
     for name in DEVICES:
         if name == "simulated":
             continue
-        device = build.input_device(name)
+        device = people.input_device(name)
         try:
             device.connect()
             found = "plugged in"

@@ -18,6 +18,7 @@ from robot.reset import ResetConfig
 from robot.safety import SafetyConfig
 from robot.settings import Settings, setting
 from robot.topics import topic
+from teleop.console.config import ConsoleConfig
 from teleop.device_config import DeviceConfig
 from teleop.operator_config import OperatorConfig
 from teleop.supervisor_config import SupervisorConfig
@@ -130,8 +131,14 @@ class RobotConfig(Settings):
     gripper: GripperConfig = setting(GripperConfig, "the gripper")
     recorder: RecorderConfig = setting(RecorderConfig, "the raw log")
     teleop: DeviceConfig = setting(DeviceConfig, "the person's input device")
+    console: ConsoleConfig = setting(ConsoleConfig, "the operator's page in the browser")
     operator: OperatorConfig = setting(OperatorConfig, "the simulated operator")
     person: SupervisorConfig = setting(SupervisorConfig, "the scripted person beside a gymnasium environment")
+
+    @property
+    def has_console(self) -> bool:
+        """Whether the console's page is served: it was asked for, or somebody teleoperates with it."""
+        return self.console.is_on or self.teleop.device == "browser"
 
     def __post_init__(self) -> None:
         super().__post_init__()

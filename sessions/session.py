@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from robot.errors import RobotError
-from sessions import build
+from sessions import build, console, people
 from sessions.checks import collisions, strays
 from sessions.config import digest
 from sessions.domain import Domain
@@ -57,13 +57,15 @@ class Session:
             self._children.environment = self.joined
             return self
         if not self._is_direct:
-            build.require_person(self._run.config, self._is_realtime)
+            people.require_person(self._run.config, self._is_realtime)
         self._domain = Domain()
         self._children.environment = self._domain.environment
         try:
             direct = ["--direct"] if self._is_direct else []
             for name in build.node_names(self._run.config, self._is_direct):
                 self._start(name, "sessions.node", name, "--config", str(self._run.robot_file.resolve()), *direct)
+            if self._has_console:
+                console.open_console(self._run, self.check)
         except BaseException:
             self.__exit__()
             raise
@@ -71,8 +73,14 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._children.stop()
+        if self._has_console and self.joined is None:
+            console.forget(self._run)
         if self._domain is not None:
             self._domain.close()
+
+    @property
+    def _has_console(self) -> bool:
+        return "console" in build.node_names(self._run.config, self._is_direct)
 
     @property
     def domain_id(self) -> int:

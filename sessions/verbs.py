@@ -74,6 +74,10 @@ def _up(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _console(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", type=_directory, metavar="DIR", help="run directory of the session")
+
+
 def _record(parser: argparse.ArgumentParser) -> None:
     _run_directory(parser)
     _env(parser)
@@ -146,6 +150,14 @@ VERBS: dict[str, Verb | Group] = {
         _up,
         has_json=False,
         go_on="nudge up --run {run}",
+    ),
+    "console": Verb(
+        "sessions.console",
+        "tell where the console of a session under way is, for one visit",
+        "A session serves it with console.is_on=true, or teleop.device=browser. Each link lets one browser in, once.",
+        ("nudge console --run runs/peg",),
+        _console,
+        has_config=False,
     ),
     "record": Verb(
         "sessions.record",

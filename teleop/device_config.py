@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from robot.errors import ConfigError
 from robot.settings import Settings, setting
 
-DEVICES = ("simulated", "spacemouse", "gamepad")
+DEVICES = ("simulated", "spacemouse", "gamepad", "browser")
 
 MEANINGS = ("engage", "success", "failure", "discard")
 
 BUTTONS = {
     "spacemouse": {"engage": "left", "success": "right"},
+    "browser": {name: name for name in MEANINGS},
     "gamepad": {"engage": "right_shoulder", "success": "a", "failure": "b", "discard": "y"},
 }
 """What the buttons mean where nobody says otherwise."""
@@ -23,7 +24,9 @@ class DeviceConfig(Settings):
     """Who or what teleoperates, and how its device feels in the hand."""
 
     device: str = setting(
-        "simulated", "what the person holds; simulated: there is none, section operator acts", choices=DEVICES
+        "simulated",
+        "what the person holds; browser: the console's page; simulated: section operator acts",
+        choices=DEVICES,
     )
     engages: str = setting(
         "hold",

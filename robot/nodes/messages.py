@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, Joy
 
 from robot.clock import NANOSECONDS
 from robot.se3 import Pose
-from robot.types import ROLES, Array, Decision, Label
+from robot.types import ROLES, Array, Decision, Label, Source
 
 LABELS = (Label.SUCCESS, Label.FAILURE, Label.DISCARD)
 """Buttons of `teleop/joy`, behind the dead-man."""
@@ -115,6 +115,16 @@ def from_axes(axes: NDArray[np.floating], buttons: tuple[int, ...], stamp_ns: in
     message.axes = [float(v) for v in axes]
     message.buttons = [int(b) for b in buttons]
     return message
+
+
+def to_executed(message: Joy | None, size: int) -> tuple[NDArray[np.float32], Source, int]:
+    """Return what an `intervention` says: the executed action (size,), its source, and the safety reasons.
+
+    With no message, because the mux has not answered, nothing was executed.
+    """
+    if message is None:
+        return np.zeros(size, np.float32), Source.HOLD, 0
+    return np.array(message.axes, np.float32), Source(message.buttons[0]), int(message.buttons[1])
 
 
 def from_hand(axes: Array, is_engaged: bool, label: Label, stamp_ns: int) -> Joy:

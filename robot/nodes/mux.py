@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.context import Context
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -22,9 +21,11 @@ from robot.nodes.buttons import Buttons
 from robot.nodes.join import StampJoin
 from robot.nodes.person import Person
 from robot.nodes.publishers import Foreign
+from robot.nodes.stops import mux_status
 from robot.nodes.watch import Watch
 from robot.safety import Command, Reason, SafetyConfig, Situation
 from robot.topics import topic
+from robot.types import Source
 
 WATCH_S = 0.02
 RESET_SILENCE_S = 1.0
@@ -84,6 +85,7 @@ class MuxNode(NudgeNode):
         self._reset_join = StampJoin(("reset", "pose", "wrench"))
         self._last_command = time.monotonic()
         self._refused = Reason.NONE
+        self._source = Source.HOLD
         self._said: tuple[Mode, str, dict[str, str]] | None = None
         self._since_ns = 0
         self._person = Person(graph, actions, safety)
@@ -152,8 +154,15 @@ class MuxNode(NudgeNode):
             return
         if name == "reset":
             self._forward_reset(self._newest)
-        elif name == "policy" or (name == "twist" and self._mux.mode is Mode.HUMAN and "policy" in self._newest):
+        elif name == "policy" or (name == "twist" and "policy" in self._newest and self._is_a_persons()):
             self._decide(self._newest, is_tick=name == "policy")
+
+    def _is_a_persons(self) -> bool:
+        """Whether a person is in control, or takes it from the policy, for which nobody waits until a step ends."""
+        if self._mux.mode is not Mode.POLICY:
+            return self._mux.mode is Mode.HUMAN
+        person = self._person.input(self._newest, self.now_ns())
+        return person is not None and person.is_engaged
 
     def _decide(self, row: dict[str, Any], is_tick: bool = True) -> None:
         situation = self._situation(row)
@@ -167,12 +176,15 @@ class MuxNode(NudgeNode):
             self._last_command = self._last_command if is_refused else time.monotonic()
         stamp_ns = messages.stamp_of(row["policy"]) if is_tick else situation.now_ns
         commanded_ns = self._send(output, situation, stamp_ns)
-        if is_tick:
+        is_taken_over = not is_tick and output.source is Source.HUMAN and self._source is not Source.HUMAN
+        if is_tick or is_taken_over:
+            self._source = output.source
             buttons = (int(output.source), int(output.reasons))
-            self._intervention.publish(messages.from_axes(output.executed, buttons, stamp_ns))
-            if self._watch is not None:
-                times = {"received_s": situation.now_ns - stamp_ns, "commanded_s": commanded_ns - stamp_ns}
-                self._timing.publish(messages.from_named({k: 1e-9 * v for k, v in times.items()}, stamp_ns))
+            step_ns = messages.stamp_of(row["policy"])  # who takes over within a step has it labelled as theirs
+            self._intervention.publish(messages.from_axes(output.executed, buttons, step_ns))
+        if is_tick and self._watch is not None:
+            times = {"received_s": situation.now_ns - stamp_ns, "commanded_s": commanded_ns - stamp_ns}
+            self._timing.publish(messages.from_named({k: 1e-9 * v for k, v in times.items()}, stamp_ns))
 
     def _forward_reset(self, row: dict[str, Any]) -> None:
         situation = self._situation(row)
@@ -276,18 +288,7 @@ class MuxNode(NudgeNode):
             self.get_logger().warning(f"{mux.mode.value}: {mux.cause}")
 
     def _publish_status(self) -> None:
-        mux = self._mux
-        values = {
-            "cause": mux.cause,
-            "event": mux.cause_event.value if mux.cause_event is not None else "",
-            "since": str(self._since_ns),
-            "blockers": "; ".join(mux.blockers.values()),
-        }
-        level = {Mode.FAULT: DiagnosticStatus.ERROR, Mode.SOFT_STOP: DiagnosticStatus.WARN}
-        status = DiagnosticStatus(name="mux", message=mux.mode.value, hardware_id=self.graph.arm)
-        status.level = level.get(mux.mode, DiagnosticStatus.OK)
-        status.values = [KeyValue(key=k, value=v) for k, v in values.items()]
-        self._status.publish(status)
+        self._status.publish(mux_status(self._mux, self._since_ns, self.graph.arm))
 
     def on_fault(self, what: str) -> None:
         self._mux.handle(Event.FAULT, f"an error in the mux: {what}")

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from std_msgs.msg import Float64MultiArray, String
@@ -53,6 +52,7 @@ class RosRobot(NudgeNode):
         role: what the person does, one of `robot.types.ROLES`; may be set at any time.
         guard: asked at every tick and all through a reset in real time; a sentence that it returns ends them.
         stop: what stopped the last episode; None where nothing did.
+        remarks: what the operator said beside labels, each with the step of the episode; whoever reads them takes them.
     """
 
     beats_alone = True
@@ -72,6 +72,7 @@ class RosRobot(NudgeNode):
         self.role = "watch"
         self.guard: Callable[[], str] = lambda: ""
         self.stop: Stop | None = None
+        self.remarks: list[dict[str, Any]] = []
         self._is_closed = self._is_ended = False
         self._actions, self._cameras = actions, cameras
         self._states = streams.states(has_tracker=has_tracker) | ({"truth": "sim/state"} if has_truth else {})
@@ -101,6 +102,7 @@ class RosRobot(NudgeNode):
             self.subscribe("policy/image", partial(self._on_picture, camera), camera=camera)
         self.subscribe("intervention", partial(self._ticks.take_answer, "intervention"))
         self.subscribe("teleop/joy", self._on_joy)
+        self.subscribe("console/say", self._on_say)
         self.subscribe("mux/status", self._mux.take)
         if not self.graph.is_lockstep:
             self.subscribe("mux/timing", partial(self._on_timing, "commanded", "commanded_s"))
@@ -145,7 +147,7 @@ class RosRobot(NudgeNode):
         self._episode_step = 0
         self._labels.begin()
         self.publish_event("start", seed=seed)
-        outcome = self._outcome(self._ticks.first(settled_ns), *self._executed(None))
+        outcome = self._outcome(self._ticks.first(settled_ns), *messages.to_executed(None, self._actions.size))
         if outcome.is_aborted:
             raise self._mux.reset_error(f"No episode was begun: {outcome.cause}", self.stop)
         return replace(outcome, source=Source.RESET)
@@ -161,7 +163,7 @@ class RosRobot(NudgeNode):
         self._publish_decision(decision, decided_ns)
         tick = self._ticks.next()
         self._episode_step += 1
-        outcome = self._outcome(tick, *self._executed(tick.answer))
+        outcome = self._outcome(tick, *messages.to_executed(tick.answer, self._actions.size))
         if self.graph.is_lockstep:
             return replace(outcome, timing=StepTiming.simulated(decided_ns))
         commanded_ns, executed_ns = (self._path_times.of(decided_ns, what) for what in ("commanded", "executed"))
@@ -225,7 +227,7 @@ class RosRobot(NudgeNode):
             said = "Reset failed: the reset node did not answer." if answer is None else answer.message
             raise self._mux.reset_error(said, self.stop)
         with contextlib.suppress(RobotError):
-            # the word of the mux that all is well again may be under way; without it the first tick stops the episode
+            # the mux's word that all is well may be under way; without it the first tick stops the episode
             wait(self._turn, lambda: not self._mux.is_stopped, STOPPED_TIMEOUT_S, lambda: "")
             self._mux.begin()
         return int(answer.message)
@@ -246,13 +248,11 @@ class RosRobot(NudgeNode):
         self._labels.take(messages.to_label(message))
         self._ticks.take_answer("joy", message)
 
+    def _on_say(self, message: Any) -> None:
+        self.remarks.append({"stamp_ns": self._stamp_ns, "step": self._episode_step} | messages.to_event(message.data))
+
     def _on_timing(self, what: str, key: str, message: Any) -> None:
         self._path_times.tell(what, messages.stamp_of(message), messages.to_named(message)[key])
-
-    def _executed(self, answer: Any) -> tuple[Any, Source, int]:
-        if answer is None:  # the mux has not answered this tick: nothing of it was executed
-            return np.zeros(self._actions.size, np.float32), Source.HOLD, 0
-        return np.array(answer.axes, np.float32), Source(answer.buttons[0]), int(answer.buttons[1])
 
     def _outcome(self, tick: Tick, executed: Any, source: Source, reasons: int = 0) -> Outcome:
         truth = tick.row.get("truth")

@@ -6,14 +6,32 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
 from robot.errors import ResetStoppedError, RobotError
 from robot.mode import Mode
+from robot.mux import CommandMux
 
 STOPPED = frozenset({Mode.SOFT_STOP.value, Mode.FAULT.value, Mode.DISABLED.value})
 """Modes of the mux in which an episode that was under way has ended."""
 
 SILENCE_S = 0.5
 """A mux that says nothing for so long, at ten statuses a second, is not there; by then the arm has long held."""
+
+
+def mux_status(mux: CommandMux, since_ns: int, arm: str) -> DiagnosticStatus:
+    """Return what `mux/status` tells: the mode, since when [ns], what stopped the last motion, what forbids one now."""
+    values = {
+        "cause": mux.cause,
+        "event": mux.cause_event.value if mux.cause_event is not None else "",
+        "since": str(since_ns),
+        "blockers": "; ".join(mux.blockers.values()),
+    }
+    level = {Mode.FAULT: DiagnosticStatus.ERROR, Mode.SOFT_STOP: DiagnosticStatus.WARN}
+    status = DiagnosticStatus(name="mux", message=mux.mode.value, hardware_id=arm)
+    status.level = level.get(mux.mode, DiagnosticStatus.OK)
+    status.values = [KeyValue(key=k, value=v) for k, v in values.items()]
+    return status
 
 
 @dataclass(frozen=True)

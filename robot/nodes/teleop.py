@@ -6,18 +6,20 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 from rclpy.context import Context
 from std_msgs.msg import Bool
 
 from robot.actions import ActionMap
 from robot.interfaces import DeviceSample, TeleopDevice
+from robot.labels import HAND_BUTTONS
 from robot.local import Watcher
 from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
 from robot.nodes.person import HELD_OVER
 from robot.topics import topic
-from robot.types import ROLES
+from robot.types import ROLES, Array
 
 _LET_GO = frozenset(mode.value for mode in HELD_OVER)
 
@@ -86,6 +88,7 @@ class DeviceNode(NudgeNode):
 
     Args:
         person: who is asked; told to connect when the node is configured.
+        remote: the person's device where that is on the console's page: told what comes from there.
     """
 
     def __init__(
@@ -95,15 +98,18 @@ class DeviceNode(NudgeNode):
         actions: ActionMap,
         context: Context | None = None,
         wall: Callable[[], int] = time.time_ns,
+        remote: RemoteDevice | None = None,
     ) -> None:
         super().__init__("teleop", graph, context=context, wall=wall)
-        self._person, self._actions = person, actions
+        self._person, self._actions, self._remote = person, actions, remote
         self._complaint = ""
 
     def setup(self) -> None:
         self._hand = _Hand(self, self._actions)
         self._person.connect()
         self._complain()
+        if self._remote is not None:
+            self.subscribe("console/hand", self._on_hand)
         self.every(1.0 / topic("teleop/twist").rate_hz, self._tick)
 
     def teardown(self) -> None:
@@ -117,12 +123,27 @@ class DeviceNode(NudgeNode):
         self._complain()
         self._hand.publish(sample, self.now_ns())
 
+    def _on_hand(self, message: Any) -> None:
+        """Hand on what the page says, at once: a tick more would be felt."""
+        age_s = 1e-9 * (self.now_ns() - messages.stamp_of(message))
+        if self._remote is None or not abs(age_s) <= topic("console/hand").max_age_s:
+            return
+        down = frozenset(name for name, is_down in zip(HAND_BUTTONS, message.buttons, strict=True) if is_down)
+        self._remote.take(np.clip(np.array(message.axes, np.float64), -1.0, 1.0), down)
+        self._tick()
+
     def _complain(self) -> None:
         """Say when the device goes, and when it comes back."""
         complaint = self._person.complaint
         if complaint != self._complaint:
             self.get_logger().warning(complaint or "The device is there again.")
             self._complaint = complaint
+
+
+class RemoteDevice(Protocol):
+    """A device that is told what the hand on it does."""
+
+    def take(self, axes: Array, buttons: frozenset[str]) -> None: ...
 
 
 class Person(TeleopDevice, Protocol):

@@ -17,6 +17,8 @@ Blockers = dict[str, tuple[Event, str]]
 
 COMING_AND_GOING = frozenset({"actor", "gripper", "recorder"})
 """Nodes that may leave in order; when they fall silent without a farewell they are missed like any other."""
+ONLOOKERS = frozenset({"console"})
+"""Nodes without which a robot moves as well: what they say to it is believed only while it is fresh."""
 MAX_SKEW_S = 0.1
 """Clocks of two nodes that differ by more do not tell the same time."""
 LATE_S = 0.05

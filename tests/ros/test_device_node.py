@@ -9,8 +9,9 @@ import pytest
 from nodes_rig import ACTIONS, REALTIME, Rig, rigged, target, wait_for
 
 from robot.interfaces import DeviceSample
+from robot.nodes import messages
 from robot.nodes.teleop import DeviceNode
-from robot.types import Label
+from robot.types import Label, Source
 
 pytestmark = [pytest.mark.ros, pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")]
 
@@ -63,6 +64,22 @@ def test_twist_buttons_and_dead_man_are_what_the_hand_does(rig: Rig) -> None:
     rig.freeze(node)
     node.destroy_node()
     assert not hand.is_open
+
+
+def test_who_takes_over_within_a_step_does_not_wait_for_its_end_and_has_it_labelled(rig: Rig) -> None:
+    hand = Hand()
+    rig.up(rig.arm())
+    rig.up(rig.mux())
+    rig.up(DeviceNode(REALTIME, hand, ACTIONS, context=rig.context))
+    rig.person.listen("intervention")
+    rig.bring_to("policy")
+    said = rig.person.heard["intervention"]
+    assert Source(said.buttons[0]) is Source.POLICY
+    hand.push(1.0)  # and the policy says nothing any more
+    wait_for(lambda: Source(rig.person.heard["intervention"].buttons[0]) is Source.HUMAN, "the label")
+    taken = rig.person.heard["intervention"]
+    assert messages.stamp_of(taken) == messages.stamp_of(said), "the label is that of the step under way"
+    assert 0.0 < taken.axes[0] <= 1.0
 
 
 def test_the_arm_goes_where_it_is_pushed_and_holds_when_the_device_is_gone(rig: Rig) -> None:

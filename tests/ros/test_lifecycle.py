@@ -19,7 +19,7 @@ from robot.nodes.camera import SimCameraNode
 from robot.nodes.reset import ResetNode
 from robot.nodes.teleop import TeleopNode
 from robot.reset import ResetConfig
-from sessions import build
+from sessions import build, people
 from sessions.robot_config import RobotConfig
 
 pytestmark = [pytest.mark.ros, pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")]
@@ -40,7 +40,7 @@ def _make(rig: Rig, name: str) -> Any:
     if name == "mux":
         return rig.mux()
     if name == "teleop":
-        return TeleopNode(REALTIME, build.operator(config), build.action_map(config), context=rig.context)
+        return TeleopNode(REALTIME, people.operator(config), build.action_map(config), context=rig.context)
     if name == "reset":
         return ResetNode(REALTIME, ResetConfig(), config.control.q_home, has_scene=True, context=rig.context)
     return SimCameraNode(REALTIME, "front", build.SceneRenderer(config, "front"), 0.8, 128, context=rig.context)

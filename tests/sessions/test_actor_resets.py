@@ -32,6 +32,7 @@ class LateRobot:
         self._robot, self._late = robot, late_resets
         self.stop: Stop | None = None
         self.role, self.guard = "watch", str
+        self.remarks: list[dict[str, Any]] = []
         self.seeds: list[int] = []
 
     def reset(self, seed: int) -> Outcome:

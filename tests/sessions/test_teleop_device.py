@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from robot.errors import ConfigError
-from sessions import build, checks
+from sessions import checks, people
 from sessions.robot_config import RobotConfig
 from teleop.device_config import DeviceConfig
 
@@ -37,23 +37,23 @@ def _plug(monkeypatch: pytest.MonkeyPatch, *found: dict[str, Any]) -> None:
 
 
 def test_the_simulated_operator_needs_nothing() -> None:
-    build.require_person(RobotConfig(), is_realtime=False)
+    people.require_person(RobotConfig(), is_realtime=False)
 
 
 def test_a_person_needs_real_time() -> None:
     with pytest.raises(ConfigError, match=r"spacemouse is held by a person, who needs real time: add --realtime"):
-        build.require_person(MOUSE, is_realtime=False)
+        people.require_person(MOUSE, is_realtime=False)
 
 
 def test_a_device_that_is_not_there_is_said_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     _plug(monkeypatch)
     with pytest.raises(ConfigError, match="No SpaceMouse is plugged in; plug one in"):
-        build.require_person(MOUSE, is_realtime=True)
+        people.require_person(MOUSE, is_realtime=True)
 
 
 def test_with_the_device_the_session_may_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     _plug(monkeypatch, {"vendor_id": 0x256F, "product_id": 0xC635, "path": b"/dev/hidraw0"})
-    build.require_person(MOUSE, is_realtime=True)
+    people.require_person(MOUSE, is_realtime=True)
 
 
 def test_the_doctor_says_what_is_plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
