@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from teleop.console.words import MOST_BYTES
 PAGE = Path(__file__).parent / "page"
 FILES = {
     "console.js": "text/javascript",
+    "hand.js": "text/javascript",
     "console.css": "text/css",
     "uplot.js": "text/javascript",
     "uplot.css": "text/css",
@@ -80,7 +82,8 @@ class ConsoleServer:
     def close(self) -> None:
         """End every connection and stop listening; may be called twice."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._ended.set)
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(self._ended.set)
             self._thread.join(START_TIMEOUT_S)
 
     # ------------------------------------------------------------------ the thread
