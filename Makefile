@@ -10,7 +10,7 @@ BENCH_INSTALLED := $(BENCH)/.installed
 LEROBOT := .venv-lerobot
 LEROBOT_INSTALLED := $(LEROBOT)/.installed
 
-.PHONY: help setup demo test check bench bench-setup lerobot-setup clean
+.PHONY: help setup demo test check bench bench-setup lerobot-setup browser-setup clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -61,6 +61,9 @@ $(LEROBOT_INSTALLED): constraints-lerobot.txt
 	$(PYTHON) -m venv $(LEROBOT)
 	$(LEROBOT)/bin/pip install --quiet -c constraints-lerobot.txt lerobot
 	@touch $@
+
+browser-setup: ## install Debian's Chromium, which the tests of the console drive (needs root)
+	command -v chromium >/dev/null || apt-get install --yes --quiet --no-install-recommends chromium
 
 clean: ## remove .venv and caches; runs/ stays
 	rm -rf $(VENV) $(BENCH) $(LEROBOT) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

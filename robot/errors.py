@@ -27,7 +27,11 @@ class RobotError(NudgeError):
 
 
 class ResetStoppedError(RobotError):
-    """A reset was stopped by what may pass by itself (a late stream, say): another one may be tried."""
+    """Something stopped a reset: another one may be tried, where `needs_person` once somebody has cleared the fault."""
+
+    def __init__(self, sentence: str, needs_person: bool = False) -> None:
+        super().__init__(sentence)
+        self.needs_person = needs_person
 
 
 class FaultError(RobotError):

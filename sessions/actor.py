@@ -76,8 +76,8 @@ class Actor:
                     try:
                         summary = self._episode(writer, index)
                     except ResetStoppedError as error:
-                        if not self._is_realtime:  # in simulated time nothing passes by itself
-                            raise
+                        if not self._is_realtime or (error.needs_person and not self._config.has_console):
+                            raise  # in simulated time nothing passes by itself
                         stops = self._after_stop(str(error), index, 0, stops + 1)
                         continue
                     steps += summary.steps
@@ -116,15 +116,29 @@ class Actor:
         """Log what stopped the episode, or the reset before it; returns how many were stopped in a row.
 
         Raises:
-            RobotError: the learner is lost, or too many were.
+            RobotError: the learner is lost, nobody clears a fault, or too many were.
         """
         stop = self._robot.stop
         event, mode = (stop.event, stop.mode) if stop is not None else ("", "")
         self._run.log_stop(self._phase.name, cause, event, mode, index, steps)
         self._wait_for_learner(is_doubted=True)
+        self._wait_for_person(cause)
         if stops >= STOPS_IN_A_ROW:
             raise RobotError(f"{stops} episodes in a row were stopped, the last one because: {cause}")
         return stops
+
+    def _wait_for_person(self, cause: str) -> None:
+        """Hold until somebody has cleared a fault, where the session has a console to do that on.
+
+        Raises:
+            RobotError: nobody did in `console.clear_timeout_s`.
+        """
+        timeout_s = self._config.console.clear_timeout_s
+        deadline = time.monotonic() + timeout_s
+        while self._is_realtime and self._config.has_console and self._robot.mux.needs_person:
+            if time.monotonic() > deadline:
+                raise RobotError(f"Nobody has cleared the fault on the console for {timeout_s:.0f} s: {cause}")
+            self._robot.idle(0.1)
 
     def _wait_for_learner(self, is_doubted: bool = False) -> None:
         """Hold until the learner is at work: the session starts one again that died.

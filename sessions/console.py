@@ -86,7 +86,7 @@ def link_of(path: Path) -> dict[str, Any] | None:
 
 
 def open_console(run: Run, check: Callable[[], None]) -> None:
-    """Tell where the console is, and wait for its driver where somebody teleoperates with it.
+    """Tell where the console is, once it is there.
 
     Args:
         check: raises where a process of the session has died.
@@ -103,10 +103,15 @@ def open_console(run: Run, check: Callable[[], None]) -> None:
             )
         time.sleep(POLL_S)
     sys.stderr.write(f"The console, for one visit: {told['link']}\n")
-    if run.config.teleop.device != "browser":
-        return
-    sys.stderr.write("Waiting for you to open it: you teleoperate from there.\n")
     sys.stderr.flush()
+
+
+def wait_for_driver(run: Run, check: Callable[[], None]) -> None:
+    """Wait until somebody has opened the console who can teleoperate there; `check` as in `open_console`."""
+    told = link_of(run.path)
+    if told is not None and told["visits"] == 0:
+        sys.stderr.write("Waiting for you to open the console: you teleoperate from there.\n")
+        sys.stderr.flush()
     while told is None or told["visits"] == 0:
         check()
         time.sleep(POLL_S)

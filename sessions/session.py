@@ -19,6 +19,7 @@ from sessions.config import digest
 from sessions.domain import Domain
 from sessions.learner_keeper import LearnerKeeper
 from sessions.learning import weights
+from sessions.phases import PHASES
 from sessions.processes import Child, Processes, how_it_ended
 from sessions.progress import Progress
 from sessions.run import Run
@@ -108,6 +109,8 @@ class Session:
         Raises:
             RobotError: a process died; the sentence says which, why, and what is kept.
         """
+        if self._run.config.teleop.device == "browser" and PHASES[phase].role != "watch":
+            console.wait_for_driver(self._run, self.check)
         path = str(self._run.path.resolve())
         keeper = self._keeper(path) if phase == "finetune" else None
         actor = self._start("actor", "sessions.actor", phase, "--run", path, "--episodes", str(episodes))

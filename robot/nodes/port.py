@@ -50,9 +50,10 @@ class RosRobot(NudgeNode):
 
     Attributes:
         role: what the person does, one of `robot.types.ROLES`; may be set at any time.
-        guard: asked at every tick and all through a reset in real time; a sentence that it returns ends them.
+        guard: asked at every tick and all through a reset (real time); a sentence that it returns ends them.
         stop: what stopped the last episode; None where nothing did.
-        remarks: what the operator said beside labels, each with the step of the episode; whoever reads them takes them.
+        mux: what the mux says of itself.
+        remarks: what the operator said beside labels, with the step; whoever reads them takes them.
     """
 
     beats_alone = True
@@ -81,12 +82,12 @@ class RosRobot(NudgeNode):
         self._executor.add_node(self)
         self._turn = partial(turn, self._executor, self)
         names = (*self._states, *cameras)
-        self._ticks: LockstepTicks | RealTimeTicks = (
+        self._ticks = (
             LockstepTicks(names, graph.period_s, self._turn)
             if graph.is_lockstep
             else RealTimeTicks(names, graph.period_s, self._turn, self.now_ns)
         )
-        self._mux, self._pictures = MuxWatch(), streams.PictureWatch()
+        self.mux, self._pictures = MuxWatch(), streams.PictureWatch()
         self._path_times, self._labels = PathTimes(), LabelButtons()
         self._pose: Any = None
         self._stamp_ns = self._captured_ns = self._observed_ns = self._episode_step = 0
@@ -103,12 +104,12 @@ class RosRobot(NudgeNode):
         self.subscribe("intervention", partial(self._ticks.take_answer, "intervention"))
         self.subscribe("teleop/joy", self._on_joy)
         self.subscribe("console/say", self._on_say)
-        self.subscribe("mux/status", self._mux.take)
+        self.subscribe("mux/status", self.mux.take)
         if not self.graph.is_lockstep:
             self.subscribe("mux/timing", partial(self._on_timing, "commanded", "commanded_s"))
             self.subscribe("arm/executed", partial(self._on_timing, "executed", "taken_s"))
-        names = ("policy/target_pose", "policy/action", "policy/info", "episode/event")
-        self._outputs = {name: self.publisher(name) for name in names}
+        outputs = ("policy/target_pose", "policy/action", "policy/info", "episode/event")
+        self._outputs = {name: self.publisher(name) for name in outputs}
         names = ("reset/reset", "mux/episode_end", "mux/reset_failed", "arm/hold")
         self._triggers: dict[str, Any] = {name: self.create_client(Trigger, name) for name in names}
         self._seed: Any = self.create_client(SetParameters, "reset/set_parameters")
@@ -131,16 +132,16 @@ class RosRobot(NudgeNode):
         """Reset by the reset node; returns the first observation of the episode.
 
         Raises:
-            ResetStoppedError: what stopped it, which `stop` tells, may pass by itself: another one may be tried.
-            RobotError: the reset failed, was refused or did not answer; the sentence tells what the mux knows of it.
+            ResetStoppedError: it was stopped, as `stop` tells: another one may be tried.
+            RobotError: it failed, was refused or did not answer; the sentence tells what the mux knows of it.
         """
         self.end()
         self.idle(0.0 if self.graph.is_lockstep else LOOK_S)
         with contextlib.suppress(RobotError):  # what stopped the last episode may pass by itself
-            wait(self._turn, lambda: self._mux.may_reset and not self._pictures.problem, BLOCKED_TIMEOUT_S, lambda: "")
+            wait(self._turn, lambda: self.mux.may_reset and not self._pictures.problem, BLOCKED_TIMEOUT_S, lambda: "")
         if problem := self._lost():
             raise RobotError(problem)
-        self._mux.begin()
+        self.mux.begin()
         self.stop = None
         self._call(self._seed, seed_parameter("episode_seed", seed), "reset/set_parameters")
         settled_ns = self._run_reset()
@@ -149,7 +150,7 @@ class RosRobot(NudgeNode):
         self.publish_event("start", seed=seed)
         outcome = self._outcome(self._ticks.first(settled_ns), *messages.to_executed(None, self._actions.size))
         if outcome.is_aborted:
-            raise self._mux.reset_error(f"No episode was begun: {outcome.cause}", self.stop)
+            raise self.mux.reset_error(f"No episode was begun: {outcome.cause}", self.stop)
         return replace(outcome, source=Source.RESET)
 
     def step(self, decision: Decision) -> Outcome:
@@ -202,16 +203,16 @@ class RosRobot(NudgeNode):
         self._outputs["episode/event"].publish(String(data=text))
 
     def on_clock_step(self, step_s: float) -> None:
-        self.stop = self.stop or self._mux.seen("clock_stepped", f"The actor's clock was set by {step_s:+.3f} s.")
+        self.stop = self.stop or self.mux.seen("clock_stepped", f"The actor's clock was set by {step_s:+.3f} s.")
 
     def on_fault(self, what: str) -> None:
-        self.stop = self.stop or self._mux.seen("fault", f"An error in the actor's node: {what}.")
+        self.stop = self.stop or self.mux.seen("fault", f"An error in the actor's node: {what}.")
 
     def _run_reset(self) -> int:
         """Let the reset node do its work; a stop in the midst of it ends the wait. Returns the stamp of its end."""
         self._is_ended = False
         future = self._triggers["reset/reset"].call_async(Trigger.Request())
-        broken = partial(self._mux.broken, not self.graph.is_lockstep)
+        broken = partial(self.mux.broken, not self.graph.is_lockstep)
         over = lambda: bool(future.done() or self._lost() or broken())  # noqa: E731
         wait(self._turn, over, ANSWER_TIMEOUT_S, lambda: "reset/reset did not answer")
         if problem := self._lost():
@@ -222,14 +223,14 @@ class RosRobot(NudgeNode):
         answer = future.result() if future.done() else None
         if answer is None or not answer.success:
             with contextlib.suppress(RobotError):  # whose word may be under way
-                wait(self._turn, lambda: broken() is not None, STOPPED_TIMEOUT_S, lambda: "")
+                wait(self._turn, lambda: bool(broken()), STOPPED_TIMEOUT_S, lambda: "")
             self.stop = broken()
             said = "Reset failed: the reset node did not answer." if answer is None else answer.message
-            raise self._mux.reset_error(said, self.stop)
+            raise self.mux.reset_error(said, self.stop)
         with contextlib.suppress(RobotError):
             # the mux's word that all is well may be under way; without it the first tick stops the episode
-            wait(self._turn, lambda: not self._mux.is_stopped, STOPPED_TIMEOUT_S, lambda: "")
-            self._mux.begin()
+            wait(self._turn, lambda: not self.mux.is_stopped, STOPPED_TIMEOUT_S, lambda: "")
+            self.mux.begin()
         return int(answer.message)
 
     def _publish_decision(self, decision: Decision, stamp_ns: int) -> None:
@@ -256,12 +257,11 @@ class RosRobot(NudgeNode):
 
     def _outcome(self, tick: Tick, executed: Any, source: Source, reasons: int = 0) -> Outcome:
         truth = tick.row.get("truth")
-        self._pose = tick.row["pose"]
-        self._stamp_ns = tick.stamp_ns
+        self._pose, self._stamp_ns = tick.row["pose"], tick.stamp_ns
         observation, stamps = streams.observation(tick.row, self._cameras)
         self._captured_ns = min(stamps.values())
         self._observed_ns = self._ticks.now_ns()
-        self.stop = self.stop or self._mux.stop or self._own_stop()
+        self.stop = self.stop or self.mux.stop or self._own_stop()
         if self.stop is not None:
             self.get_logger().error(f"The episode is aborted: {self.stop.cause}")
         return Outcome(
@@ -280,8 +280,8 @@ class RosRobot(NudgeNode):
     def _own_stop(self) -> Stop | None:
         """What the actor itself sees at a tick: also old streams, its own delay, a silent mux."""
         seen = self._unseen() | self._ticks.problems(self._limits_s)
-        stop = next((self._mux.seen(event, cause) for event, cause in seen.items() if cause), None)
-        return stop if stop or self.graph.is_lockstep else self._mux.silence
+        stop = next((self.mux.seen(event, cause) for event, cause in seen.items() if cause), None)
+        return stop if stop or self.graph.is_lockstep else self.mux.silence
 
     def _unseen(self) -> dict[str, str]:
         """By event, what nobody but the actor looks at (real time): its learner, and into the pictures."""

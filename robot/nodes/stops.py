@@ -15,6 +15,9 @@ from robot.mux import CommandMux
 STOPPED = frozenset({Mode.SOFT_STOP.value, Mode.FAULT.value, Mode.DISABLED.value})
 """Modes of the mux in which an episode that was under way has ended."""
 
+NEED_PERSON = frozenset({Mode.FAULT.value, Mode.DISABLED.value})
+"""Modes that a person has to clear."""
+
 SILENCE_S = 0.5
 """A mux that says nothing for so long, at ten statuses a second, is not there; by then the arm has long held."""
 
@@ -86,8 +89,12 @@ class MuxWatch:
     @property
     def may_reset(self) -> bool:
         """Whether a reset need not wait: nothing forbids motion, or only a person can go on from here."""
-        needs_person = self._mode in (Mode.FAULT.value, Mode.DISABLED.value)
-        return needs_person or not self._values.get("blockers", "")
+        return self.needs_person or not self._values.get("blockers", "")
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether the newest status says that only a person can go on from here."""
+        return self._mode in NEED_PERSON
 
     @property
     def silence(self) -> Stop | None:
@@ -108,12 +115,11 @@ class MuxWatch:
     def reset_error(self, sentence: str, stop: Stop | None) -> RobotError:
         """Return what to raise where a reset failed with `sentence`, to which it adds the cause.
 
-        Only where `stop` left a mode that needs no person is there use in another try.
+        Only where something stopped it is there use in another try.
         """
         cause = (self.cause if stop is None else stop.cause).rstrip(".")
         told = sentence if cause in sentence else f"{sentence.rstrip('.')} ({cause})."
-        may_pass = stop is not None and stop.mode not in (Mode.FAULT.value, Mode.DISABLED.value)
-        return ResetStoppedError(told) if may_pass else RobotError(told)
+        return RobotError(told) if stop is None else ResetStoppedError(told, stop.mode in NEED_PERSON)
 
     @property
     def _signature(self) -> tuple[str, str]:

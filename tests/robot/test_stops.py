@@ -116,13 +116,12 @@ def test_a_mux_that_fell_silent_breaks_off_a_reset_in_real_time_only():
     assert mux.broken(is_realtime=False) is None
 
 
-@pytest.mark.parametrize(
-    ("mode", "kind"), [("soft_stop", ResetStoppedError), ("ready", ResetStoppedError), ("fault", RobotError)]
-)
-def test_only_what_needs_no_person_is_worth_another_reset(mode: str, kind: type[RobotError]):
+@pytest.mark.parametrize(("mode", "needs_person"), [("soft_stop", False), ("ready", False), ("fault", True)])
+def test_what_stopped_a_reset_may_pass_or_needs_a_person(mode: str, needs_person: bool):
     mux = watch(status(mode, 1, CAUSE, "sensor_frozen"))
     error = mux.reset_error("Reset failed: no home.", Stop(mode, "sensor_frozen", CAUSE))
-    assert type(error) is kind
+    assert isinstance(error, ResetStoppedError)
+    assert (error.needs_person, mux.needs_person) == (needs_person, needs_person)
     assert str(error) == f"Reset failed: no home ({CAUSE})."
 
 

@@ -21,6 +21,17 @@ SMALL = (
     "training.checkpoint_every=1",
 )
 """Overrides that make every phase as short as it can be and still be itself."""
+LIGHT = (
+    "cameras.names=[front]",
+    "cameras.rate_hz=10",
+    "safety.command_expiry_s=2",
+    "safety.max_age_s=2",
+    "safety.camera_max_age_s=2",
+    "safety.state_max_age_s=2",
+    "safety.frozen_after_s=2",
+    "safety.heartbeat_timeout_s=2",
+)
+"""Overrides with which a slow machine keeps up with real time, and no episode ends for a late stream of a busy one."""
 DEADLINE_S = 180.0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DEADLINE_S, SMALL, Nudge
+from conftest import DEADLINE_S, LIGHT, SMALL, Nudge
 
 from robot.store import StoreReader, check
 from robot.timing import LATE
@@ -18,23 +18,6 @@ from sessions.report import write_report
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
 
-PATIENT = (
-    "safety.camera_max_age_s=2",
-    "safety.state_max_age_s=1",
-    "safety.frozen_after_s=1",
-    "safety.heartbeat_timeout_s=1",
-)
-"""Overrides with which no episode ends for a late stream of a busy machine."""
-LIGHT = (
-    "cameras.names=[front]",
-    "cameras.rate_hz=10",
-    "safety.command_expiry_s=2",
-    "safety.max_age_s=2",
-    "safety.heartbeat_timeout_s=2",
-    "safety.state_max_age_s=2",
-    "safety.frozen_after_s=2",
-)
-"""Overrides with which a slow machine keeps up with real time."""
 TRIES = 4
 BEGUN_BYTES = 100_000
 """A journal of so much holds some steps of an episode with one camera."""
@@ -49,9 +32,7 @@ def _lines(run: Path, metric: str) -> list[dict]:
 def test_a_recording_in_real_time_tells_when_each_part_of_a_step_happened(nudge: Nudge, tmp_path: Path) -> None:
     run = tmp_path / "run"
     for _ in range(TRIES):  # a machine that is busy for seconds stops a reset: whoever sees that goes on, as it says
-        status, output = nudge.run(
-            "record", "--realtime", "--run", str(run), "--episodes", "1", "--json", *PATIENT, *LIGHT
-        )
+        status, output = nudge.run("record", "--realtime", "--run", str(run), "--episodes", "1", "--json", *LIGHT)
         if status == 0:
             break
         assert "Every acknowledged step is kept; go on with" in output
@@ -95,7 +76,7 @@ def test_without_its_learner_the_arm_holds_until_there_is_one_again(
 ) -> None:
     run = tmp_path / "run"
     # a learner that has nothing to learn: its life is what counts
-    assert nudge.run("record", "--run", str(run), *SMALL, *PATIENT, *LIGHT, "training.total_steps=100000")[0] == 0
+    assert nudge.run("record", "--run", str(run), *SMALL, *LIGHT, "training.total_steps=100000")[0] == 0
     assert nudge.run("pretrain", "--run", str(run))[0] == 0
     session = nudge.start("finetune", "--realtime", "--run", str(run))
     learner = nudge.child(session, "sessions.learner")
