@@ -1,4 +1,4 @@
-"""From a key in the browser to the target on the wire; and from a tab that closes, dies or freezes to an arm that holds."""
+"""From a key in the browser to the target on the wire; from a tab that closes, dies or freezes to an arm that holds."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ POLL_S = 0.1
 def console_node(config: RobotConfig, links: Graph, run: Path) -> NudgeNode:
     """Return the node that serves the page of the run at `run`."""
     from robot.nodes.console import ConsoleNode
+    from teleop.coaching import advice
     from teleop.console.server import ConsoleServer
 
     def serve(node: ConsoleNode) -> ConsoleServer:
@@ -37,7 +38,7 @@ def console_node(config: RobotConfig, links: Graph, run: Path) -> NudgeNode:
 
         return ConsoleServer(config.console, node, config.cameras.names, LinkFile(run / FILE).write, warn)
 
-    return ConsoleNode(links, config.cameras.names, serve, Curves(run))
+    return ConsoleNode(links, config.cameras.names, serve, Curves(run), advice)
 
 
 class Curves:

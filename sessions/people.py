@@ -29,6 +29,10 @@ def input_device(name: str) -> InputDevice:
         return SpaceMouse()
     if name == "browser":
         return RemoteHand(SystemClock())
+    if name == "keyboard":
+        from drivers.keyboard import Keyboard
+
+        return Keyboard()
     from drivers.gamepad import Gamepad
 
     return Gamepad()

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from robot.errors import ConfigError
 from robot.settings import Settings, setting
 
-DEVICES = ("simulated", "spacemouse", "gamepad", "browser")
+DEVICES = ("simulated", "spacemouse", "gamepad", "keyboard", "browser")
 
 MEANINGS = ("engage", "success", "failure", "discard")
 
 BUTTONS = {
     "spacemouse": {"engage": "left", "success": "right"},
+    "keyboard": {"engage": "space", "success": "y", "failure": "n", "discard": "delete"},
     "browser": {name: name for name in MEANINGS},
     "gamepad": {"engage": "right_shoulder", "success": "a", "failure": "b", "discard": "y"},
 }

@@ -46,6 +46,7 @@ class ConsoleNode(NudgeNode):
     Args:
         make_server: makes the server of the page, which calls this node.
         episodes: returns what is known of the episodes so far, one mapping each; asked once a second.
+        advise: returns a sentence for who supervises, from how long they took over lately [s] and the episodes.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class ConsoleNode(NudgeNode):
         cameras: tuple[str, ...],
         make_server: Callable[[ConsoleNode], Server],
         episodes: Callable[[], list[dict[str, Any]]],
+        advise: Callable[[list[float], list[dict[str, Any]]], str] = lambda takeovers_s, episodes: "",
         context: Context | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         super().__init__("console", graph, context=context, wall=wall)
-        self._cameras, self._make_server, self._ask_episodes = cameras, make_server, episodes
+        self._cameras, self._make_server = cameras, make_server
+        self._ask_episodes, self._advise = episodes, advise
         self._lock = threading.Lock()
         self._pictures: dict[str, Any] = {}
         self._shown: dict[str, Any] = {"mode": "", "cause": "", "blockers": "", "arm": "", "reset": "", "device": ""}
@@ -67,7 +70,7 @@ class ConsoleNode(NudgeNode):
         self._policy: dict[str, Any] = {}
         self._times: dict[str, deque[float]] = {name: deque(maxlen=TIMES) for name in ("commanded", "executed")}
         self._usage = Usage()
-        self._began_s = 0.0
+        self._began_s, self._coach = 0.0, ""
         self._server: Server | None = None
         self._wanted: list[Callable[[str], None]] = []
 
@@ -114,7 +117,7 @@ class ConsoleNode(NudgeNode):
                 "policy": self._policy,
                 "loop": times,
                 "duty": self._usage.shares(now_s),
-                "takeovers": self._usage.takeovers,
+                "coach": self._coach,
                 "known_episodes": len(self._episodes),
             }
 
@@ -180,6 +183,9 @@ class ConsoleNode(NudgeNode):
 
     def _look(self) -> None:
         self._episodes = self._ask_episodes()
+        with self._lock:
+            takeovers, is_supervised = self._usage.takeovers, self._episode.get("role") == "supervise"
+        self._coach = self._advise(takeovers, self._episodes) if is_supervised else ""
 
     def _take_picture(self, camera: str, message: Any) -> None:
         self._pictures[camera] = message
