@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -98,10 +99,16 @@ class SimulatedOperator:
         self._wish_ns: int | None = None
         self._inserted_ns: int | None = None
         self._best_m = self._nearest_m = math.inf
+        self._whim = np.random.default_rng([self._seed, *scene, 1])  # of when it takes over; the hand has its own
+        self._engaged_ns = view.stamp_ns
+        self._past: deque[tuple[int, float]] = deque()
 
     def _judge(self, sight: Sight) -> None:
-        """Keep track of how the episode goes: the best so far, when that was, and how near the axis."""
+        """Keep track of how the episode goes: the best so far, when that was, how near the axis, the last moments."""
         to_go = sight.lateral_m + max(self.config.success_depth_m - sight.depth_m, 0.0)
+        self._past.append((self._now_ns, to_go))
+        while len(self._past) > 1 and self._past[1][0] <= self._now_ns - to_ns(self.config.value_window_s):
+            self._past.popleft()
         if to_go < self._best_m - self.config.progress_m:
             self._best_m, self._better_ns = to_go, self._now_ns
         if sight.depth_m > -2.0 * self.config.approach_height_m:
@@ -112,31 +119,60 @@ class SimulatedOperator:
             self._is_engaged = False
             return role == "demonstrate"
         if self._is_engaged:
-            if sight.depth_m >= self.config.release_depth_m:
+            if self._has_had_enough(sight):
                 self._let_go()
         elif not self._has_reason(sight):
             self._wish_ns = None
         else:
             self._wish_ns = self._now_ns if self._wish_ns is None else self._wish_ns
             if self._now_ns - self._wish_ns >= self._reaction_ns:
-                self._is_engaged = True
+                self._is_engaged, self._engaged_ns = True, self._now_ns
                 self._hand.grasp()
         return self._is_engaged
 
+    def _has_had_enough(self, sight: Sight) -> bool:
+        """Tell whether it lets go: the peg is well in, or (value, random) it has helped for long enough."""
+        is_over = self._now_ns - self._engaged_ns >= to_ns(self.config.hold_s)
+        return sight.depth_m >= self.config.release_depth_m or (self.config.rule in ("value", "random") and is_over)
+
     def _has_reason(self, sight: Sight) -> bool:
+        """Tell whether it wants to take over, by its rule; one that has begun to want goes on to."""
+        c = self.config
+        if sight.depth_m >= c.success_depth_m or c.rule == "never":
+            return False
+        if c.rule == "trouble":
+            return self._is_in_trouble(sight)
+        if self._wish_ns is not None:
+            return True
+        return (c.rule == "random" or self._is_outdone()) and bool(self._whim.random() < c.onset)
+
+    def _is_in_trouble(self, sight: Sight) -> bool:
         """Tell whether the policy is doing badly: stuck, drifting off the hole, or out of time."""
         c = self.config
-        if sight.depth_m >= c.success_depth_m:
-            return False
         is_stuck = self._now_ns - self._better_ns >= to_ns(c.stuck_s)
         is_drifting = sight.lateral_m > self._nearest_m + c.drift_m
         is_late = self._now_ns - self._begin_ns >= to_ns(c.time_budget_s) and sight.depth_m < c.release_depth_m
         return is_stuck or is_drifting or is_late
 
+    def _is_outdone(self) -> bool:
+        """Tell whether the operator would have got on better, by `value_gap`, in the last `value_window_s`.
+
+        RLIF's rule (arXiv 2311.12996, section 4.2) with the way to the goal as value: the operator's is the way at its
+        own pace, the policy's the one that was seen.
+        """
+        c = self.config
+        (then_ns, before_m), (_, now_m) = self._past[0], self._past[-1]
+        passed_s = (self._now_ns - then_ns) / NANOSECONDS
+        if passed_s < c.value_window_s:
+            return False
+        own_m = min(before_m, c.pace_m_s * passed_s)
+        return before_m - now_m < (1.0 - c.value_gap) * own_m
+
     def _let_go(self) -> None:
         self._is_engaged = False
         self._wish_ns, self._better_ns = None, self._now_ns
         self._best_m = self._nearest_m = math.inf
+        self._past.clear()
 
     def _label(self, view: OperatorView) -> Label:
         """SUCCESS for as long as the peg is seen in, from the reaction time on."""

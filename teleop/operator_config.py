@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from robot.settings import Settings, setting
 
+RULES = ("trouble", "value", "random", "never")
+
 
 @dataclass(frozen=True)
 class OperatorConfig(Settings):
@@ -41,6 +43,23 @@ class OperatorConfig(Settings):
     success_depth_m: float = setting(
         0.02, "Depth at which the peg is in; the same as the simulation's.", unit="m", low=0.001, high=0.05
     )
+    rule: str = setting(
+        "trouble",
+        "When it takes over: trouble: the policy is stuck, drifts or is late; value: it gets on worse than the person "
+        "would (RLIF's rule); random; never.",
+        choices=RULES,
+    )
+    onset: float = setting(
+        0.95, "value, random: probability of taking over at a tick at which the rule lets it.", low=0.0, high=1.0
+    )
+    pace_m_s: float = setting(
+        0.04, "value: how fast the operator would get nearer to the goal.", unit="m/s", low=0.001, high=1.0
+    )
+    value_gap: float = setting(
+        0.6, "value: takes over when the policy gets less than one less this share of that.", low=0.0, high=2.0
+    )
+    value_window_s: float = setting(0.5, "value: over so long it is compared.", unit="s", low=0.1, high=10.0)
+    hold_s: float = setting(1.0, "value, random: lets go after so long.", unit="s", low=0.1, high=60.0)
     stuck_s: float = setting(1.5, "Takes over when nothing has got better for this long.", unit="s", low=0.1, high=30.0)
     progress_m: float = setting(
         0.001, "What counts as better: this much nearer to the bottom of the hole.", unit="m", low=1e-4, high=0.05

@@ -16,7 +16,7 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from robot.actions import ActionMap
-from robot.errors import RobotError
+from robot.errors import ResetStoppedError, RobotError
 from robot.labels import LabelButtons
 from robot.nodes import messages, streams
 from robot.nodes.base import Graph, NudgeNode
@@ -139,10 +139,10 @@ class RosRobot(NudgeNode):
         self.idle(0.0 if self.graph.is_lockstep else LOOK_S)
         with contextlib.suppress(RobotError):  # what stopped the last episode may pass by itself
             wait(self._turn, lambda: self.mux.may_reset and not self._pictures.problem, BLOCKED_TIMEOUT_S, lambda: "")
-        if problem := self._lost():
-            raise RobotError(problem)
         self.mux.begin()
-        self.stop = None
+        self.stop = self.mux.seen("lost", problem) if (problem := self._lost()) else None
+        if self.stop is not None:
+            raise ResetStoppedError(self.stop.cause)
         self._call(self._seed, seed_parameter("episode_seed", seed), "reset/set_parameters")
         settled_ns = self._run_reset()
         self._episode_step = 0
