@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from nodes_rig import ACTIONS, DEADLINE_S, REALTIME, Rig, rigged, wait_for
+from nodes_rig import ACTIONS, REALTIME, Rig, rigged, wait_for
 from std_msgs.msg import Header
 
 from robot.errors import ResetStoppedError, RobotError
@@ -41,7 +41,7 @@ def test_a_learner_that_is_gone_while_the_arm_homes_ends_the_reset_and_the_arm_h
         actor.close()
 
 
-def test_what_passes_by_itself_stops_a_reset_and_another_one_succeeds(rig: Rig) -> None:
+def test_what_may_pass_by_itself_stops_a_reset_and_says_so(rig: Rig) -> None:
     rig.up(rig.arm())
     rig.up(rig.mux())
     rig.up(ResetNode(REALTIME, ResetConfig(), RobotConfig().control.q_home, has_scene=False, context=rig.context))
@@ -67,18 +67,8 @@ def test_what_passes_by_itself_stops_a_reset_and_another_one_succeeds(rig: Rig) 
         assert actor.stop is not None
         assert (actor.stop.mode, actor.stop.event) == ("soft_stop", "clock_stepped")
         wait_for(lambda: rig.person.said("arm/status") == "hold", "the arm to hold")
-        rig.person.send("heartbeat", Header(frame_id="-gripper"))
-        wait_for(lambda: _is_reset(rig, actor), "another reset to succeed", 3 * DEADLINE_S)
     finally:
         actor.close()
-
-
-def _is_reset(rig: Rig, actor: RosRobot) -> bool:
-    try:
-        return actor.reset(seed=0).stamp_ns > 0
-    except ResetStoppedError:
-        _clear(rig)
-        return False
 
 
 def _clear(rig: Rig) -> None:
