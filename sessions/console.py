@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # rclpy and aiohttp are loaded only by the processes that nee
     from robot.nodes.console import ConsoleNode
 
 FILE = "console.json"
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
 POLL_S = 0.1
 
 

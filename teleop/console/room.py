@@ -163,8 +163,9 @@ class Room:
         await socket.prepare(request)
         sending = asyncio.create_task(self._show(socket))
         try:
-            async for _ in socket:
-                self._refuse("a word where only pictures are")
+            async for message in socket:
+                if message.type is not WSMsgType.ERROR:
+                    self._refuse("a word where only pictures are")
                 break
         finally:
             sending.cancel()

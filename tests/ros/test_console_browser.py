@@ -27,7 +27,7 @@ pytestmark = [
 ]
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 SESSION = (*LIGHT, "teleop.device=browser", "console.port=0", "task.max_steps=5000")
-DEADLINE_S = 60.0
+DEADLINE_S = 150.0
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
