@@ -207,10 +207,11 @@ class Rig:
         """Do what a reset and a policy do until the mux is in `mode`: "resetting" or "policy"; `also` all the while."""
         person = self.person
         wait_for(lambda: person.count["current_pose"] > 0, "poses")
-        wait_for(lambda: also() or person.call("mux/reset_begin").success, "a reset to begin")
+        names = ("mux/reset_begin", "mux/reset_done")[: 1 if mode == "resetting" else 2]
+        # a stream that a busy machine was late with may stop the reset in between
+        wait_for(lambda: also() or all(person.call(name).success for name in names), "a reset to begin and end")
         if mode == "resetting":
             return
-        assert person.call("mux/reset_done").success
 
         def is_there() -> bool:
             also()

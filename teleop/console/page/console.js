@@ -35,11 +35,17 @@ function connect() {
   socket.onclose = () => { page = ""; showLost(); setTimeout(connect, waitMs); waitMs = Math.min(2 * waitMs, 4000); };
 }
 
+// what has not changed is not written: a page that repaints costs the computer that the robot runs on
+function write(id, text) { if ($(id).textContent !== text) $(id).textContent = text; }
+
 function tell(sentence) { $("told").textContent = sentence; }
 
 // ---------------------------------------------------------------- what there is to see
 
-function pill(mode, text) { $("mode").className = `pill ${mode}`; $("mode").textContent = text; }
+function pill(mode, text) {
+  write("mode", text);
+  if ($("mode").className !== `pill ${mode}`) $("mode").className = `pill ${mode}`;
+}
 
 function showLost() {
   pill("lost", "not connected");
@@ -50,31 +56,37 @@ function showLost() {
 function show() {
   pill(state.mode, MODES[state.mode] ?? "starting");
   const isStopped = ["fault", "soft_stop", "disabled"].includes(state.mode);
-  $("why").textContent = isStopped ? state.cause : state.blockers;
+  write("why", isStopped ? state.cause : state.blockers);
   $("why").title = $("why").textContent;
-  $("clock").textContent = `${state.clock}, ${state.period_ms.toFixed(0)} ms`;
+  write("clock", `${state.clock}, ${state.period_ms.toFixed(0)} ms`);
   $("banner").hidden = !["fault", "disabled"].includes(state.mode);
   $("banner").firstElementChild.textContent = `The robot is stopped: ${state.cause || state.mode}.`;
   $("clear").disabled = !state.drives;
   $("stop").classList.toggle("pressed", state.mode === "fault");
   showWho(); showRobot(); showPeople(); showCoach();
   const episode = state.episode;
-  $("timer").textContent = episode.seconds === undefined ? (episode.ended ?? "-") : `${episode.seconds.toFixed(1)} s`;
-  $("role").textContent = episode.step === undefined ? "" : `step ${episode.step}${episode.role ? `, you ${episode.role}` : ""}`;
+  write("timer", episode.seconds === undefined ? (episode.ended ?? "-") : `${episode.seconds.toFixed(1)} s`);
+  write("role", episode.step === undefined ? "" : `step ${episode.step}${episode.role ? `, you ${episode.role}` : ""}`);
 }
 
 function showWho() {
   const isHuman = state.mode === "human";
   const who = isHuman ? (state.drives ? "You have control" : `${state.driver || "A person"} has control`)
+    : state.mode === "policy" && state.episode.role === "demonstrate" ? "The robot waits for you"
     : state.mode === "policy" ? "The policy has control" : state.mode === "resetting" ? "The robot resets itself" : "Nobody has control";
-  $("who").textContent = who;
+  write("who", who);
   $("who").className = isHuman && state.drives ? "me" : "";
   for (const figure of document.querySelectorAll("figure")) figure.classList.toggle("human", isHuman);
   if (!state.drives) showHand({ axes: [0, 0, 0, 0, 0, 0], buttons: [] });
   for (const button of document.querySelectorAll("[data-label], [data-say], #hold")) button.disabled = !state.drives;
 }
 
+let shownHand = "";
+
 function showHand(now) {
+  const text = JSON.stringify(now);
+  if (text === shownHand) return;
+  shownHand = text;
   now.axes.forEach((v, i) => {
     const bar = $("bars").children[i]?.querySelector("i");
     if (!bar) return;
@@ -85,7 +97,11 @@ function showHand(now) {
     button.classList.toggle("down", now.buttons.includes(button.dataset.label));
 }
 
+let shownRobot = 0;
+
 function showRobot() {
+  if (performance.now() - shownRobot < 1000) return;
+  shownRobot = performance.now();
   const shares = Object.keys(ACTIVITIES).filter(name => state.duty[name] > 0.005);
   const parts = shares.map(name => {
     const part = document.createElement("i");
@@ -110,7 +126,7 @@ function showPeople() {
     button.type = "button"; button.textContent = `hand over to ${name}`; button.dataset.name = name;
     return button;
   }) : [];
-  const text = `You are ${state.you}${state.drives ? ", who drives" : `; ${state.driver || "nobody"} drives`}.`;
+  const text = `You are ${state.you}${state.drives ? ", who drives" : state.driver === state.you ? ", and drive from another page" : `; ${state.driver || "nobody"} drives`}.`;
   if ($("names").dataset.known !== text + state.others) {
     $("names").dataset.known = text + state.others;
     $("names").replaceChildren(text + " ", ...buttons);
@@ -151,7 +167,7 @@ function showEpisodes(episodes) {
   chart = new uPlot({
     width: $("curves").clientWidth, height: 112, cursor: { show: false }, legend: { show: false },
     scales: { x: { time: false }, y: { range: [0, 1] } },
-    axes: [{ ...axis, size: 22 }, { ...axis, size: 38, values: (_, ticks) => ticks.map(v => `${100 * v}%`), splits: [0, 0.5, 1] }],
+    axes: [{ ...axis, size: 22, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] }, { ...axis, size: 38, values: (_, ticks) => ticks.map(v => `${100 * v}%`), splits: [0, 0.5, 1] }],
     series: [{}, line("--good", 2), line("--accent", 1.5)],
   }, data, $("curves"));
 }
