@@ -35,6 +35,7 @@ SETTINGS = (
     "teleop.device=browser",
     "console.port=0",
     "cameras.rate_hz=15",
+    "cameras.image_size=64",
     "console.picture_rate_hz=15",
     "task.max_steps=100000",
     *(f"safety.{limit}" for limit in PATIENT),
@@ -62,7 +63,7 @@ def _measured(folder: Path, keys: int, releases: int) -> list[dict[str, Any]]:
             with Witness(LATE_S) as witness:
                 ages_ms, missed = _keys(playwright, folder, wire, keys)
                 machine = witness.tell()
-            rate = f"two cameras of 128 x 128, 15 pictures a second each; {missed} presses without a target; {machine}"
+            rate = f"two cameras of 64 x 64, 15 pictures a second each; {missed} presses without a target; {machine}"
             found = [
                 measure.line(
                     "console",

@@ -15,7 +15,7 @@ from robot.errors import RobotError
 from sessions.console import link_of
 
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0
 
 
 def chromium() -> str:
