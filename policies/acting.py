@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -110,6 +111,7 @@ class LearntPolicy:
         self._rng = np.random.default_rng(0)
         self._step = 0
         self._is_trial = self._is_bases = self._is_steered = False
+        self._judged = (math.nan, False)
 
     def reset(self, seed: int) -> None:
         if self.base is not None:
@@ -132,10 +134,11 @@ class LearntPolicy:
         plan = self._planned(observation, seen)
         base = plan.base_action if plan is not None else np.zeros(self.spec.action_size, np.float32)
         phase = plan.chunk_phase if plan is not None else 0
+        self._judged = (math.nan, False)
         chosen = self._choose(observation, seen.vector, base, phase)
         self._step += 1
         stored = base if plan is not None else self._absent
-        return Decision(chosen.action, stored, chosen.residual, phase, self.version)
+        return Decision(chosen.action, stored, chosen.residual, phase, self.version, *self._judged)
 
     def advantages(self, episode: Episode) -> Float:
         """Return (T,): by how much the critics rate what was executed in an episode above what the base would do.
@@ -262,7 +265,9 @@ class LearntPolicy:
             return False
         b = torch.from_numpy(base[None])
         a = self.actor.compose(b, self.actor.mode(self._views, at), self._grip(at))
-        return not bool(self.critics.gate(self._judges, at, b, a)[0])
+        is_taken, certainty = self.critics.judge(self._judges, at, b, a)
+        self._judged = (float(certainty[0]), not bool(is_taken[0]))
+        return self._judged[1]
 
     def _explored(self, at: Tensor) -> Float:
         """Return u (U,), with noise unless `deterministic`."""

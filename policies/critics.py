@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from policies.actor import GRIPPER_CHOICES, Actor
-from policies.gate import is_taken
+from policies.gate import certainty, is_taken
 from policies.learner_config import LearnerConfig
 from policies.networks import EnsembleMlp, Views
 from policies.values import values_for
@@ -70,11 +70,15 @@ class Critics:
         return torch.cat(parts, dim=1)
 
     @torch.no_grad()
+    def judge(self, views: Views, state: Tensor, base: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Return whether the gate lets actions (B, A) pass, (B,), and how certain the critics are of them, (B,)."""
+        c = self.actor.config
+        proposed, own = self.all_values(views, state, base, action), self.all_values(views, state, base, base)
+        return is_taken(c.gate, proposed, own, c.gate_confidence, c.gate_margin), certainty(proposed, own)
+
     def gate(self, views: Views, state: Tensor, base: Tensor, action: Tensor) -> Tensor:
         """Return (B,) whether the gate lets actions (B, A) pass."""
-        c = self.actor.config
-        proposed = self.all_values(views, state, base, action)
-        return is_taken(c.gate, proposed, self.all_values(views, state, base, base), c.gate_confidence, c.gate_margin)
+        return self.judge(views, state, base, action)[0]
 
 
 def aggregated(q: Tensor, what: str) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 GATES = ("none", "greedy", "lower_bound")
+MOST, TINY = 99.0, 1e-9
 
 
 def is_taken(kind: str, proposed: Tensor, base: Tensor, confidence: float, margin: float) -> Tensor:
@@ -24,3 +25,14 @@ def is_taken(kind: str, proposed: Tensor, base: Tensor, confidence: float, margi
     difference = proposed - base
     spread = difference.std(dim=0, unbiased=False)
     return difference.mean(dim=0) - confidence * spread >= -margin
+
+
+def certainty(proposed: Tensor, base: Tensor) -> Tensor:
+    """Return (B,): by how many standard deviations of their differences the critics rate an action above the base's.
+
+    `lower_bound` with no margin takes what is above its confidence. Critics that agree to the last bit are bounded:
+    what they are sure of is worth `MOST`.
+    """
+    difference = proposed - base
+    mean, spread = difference.mean(dim=0), difference.std(dim=0, unbiased=False)
+    return (mean / spread.clamp_min(TINY)).clamp(-MOST, MOST)

@@ -105,7 +105,8 @@ class Decision:
     """What a policy asks for at one tick. Actions are float32 of shape (A,) in normalised units [-1, 1].
 
     `base_action` and `residual` are NaN where the policy has no such part; `chunk_phase` is the index within
-    the base policy's action chunk (0 where there is none).
+    the base policy's action chunk (0 where there is none). Where critics judged a residual, `certainty` is by how many
+    standard deviations they rate it above none, and `is_refused` whether it was left out for that; neither is stored.
     """
 
     action: NDArray[np.float32]
@@ -113,6 +114,8 @@ class Decision:
     residual: NDArray[np.float32]
     chunk_phase: int = 0
     weights_version: int = NO_VERSION
+    certainty: float = math.nan
+    is_refused: bool = False
 
 
 UNKNOWN_NS = 0

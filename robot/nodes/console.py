@@ -214,6 +214,8 @@ class ConsoleNode(NudgeNode):
             self._policy = {
                 "version": int(info["weights_version"]),
                 "phase": int(info["chunk_phase"]),
+                "certainty": round(info["certainty"], 2) if np.isfinite(info["certainty"]) else None,
+                "is_refused": info["is_refused"] > 0.5,
                 "base": _vector(info, "base"),
                 "residual": _vector(info, "residual"),
             }

@@ -176,6 +176,8 @@ def from_decision(decision: Decision, step: int, role: str, stamp_ns: int) -> Jo
         "role": float(ROLES.index(role)),
         "chunk_phase": float(decision.chunk_phase),
         "weights_version": float(decision.weights_version),
+        "certainty": float(decision.certainty),
+        "is_refused": float(decision.is_refused),
     }
     info |= {f"base{i}": float(v) for i, v in enumerate(decision.base_action)}
     info |= {f"residual{i}": float(v) for i, v in enumerate(decision.residual)}

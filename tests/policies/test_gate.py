@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from conftest import configured, small, target_of, toy_base, toy_batch, toy_spec
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from policies.acting import LearntPolicy
 from policies.actor import Actor
-from policies.gate import is_taken
+from policies.gate import MOST, certainty, is_taken
 from policies.learner import Learner
 from policies.training import Training
 from policies.weights import WeightsDirectory
@@ -43,6 +45,22 @@ def test_the_lower_bound_is_of_the_critics_own_differences_by_hand() -> None:
     assert [row[0] for row in taken] == [True, True, False, False]
     assert [row[1] for row in taken] == [True, True, True, False]
     assert all(row[2:] == [True, True] for row in taken)
+
+
+def test_certainty_is_in_deviations_of_the_critics_own_differences_by_hand() -> None:
+    assert certainty(PROPOSED, BASE).tolist() == pytest.approx([1.0 / 0.8165, 3.2333 / 2.392, 0.0, MOST], rel=1e-3)
+    assert certainty(BASE, PROPOSED).tolist() == pytest.approx([-1.0 / 0.8165, -3.2333 / 2.392, 0.0, -MOST], rel=1e-3)
+
+
+@given(columns(3), columns(3), st.floats(0.0, 3.0))
+def test_the_gate_takes_what_is_more_certain_than_its_confidence(
+    p: list[list[float]], b: list[list[float]], confidence: float
+) -> None:
+    proposed, base = torch.tensor(p, dtype=torch.float64), torch.tensor(b, dtype=torch.float64)
+    sure = certainty(proposed, base)
+    is_clear = (sure - confidence).abs() > 1e-6
+    taken = is_taken("lower_bound", proposed, base, confidence, 0.0)
+    assert torch.equal(taken[is_clear], (sure > confidence)[is_clear])
 
 
 def test_a_margin_lets_so_much_pass() -> None:
@@ -117,6 +135,17 @@ def test_the_base_acts_exactly_where_the_critics_refuse_the_deviation(tmp_path) 
     assert torch.all(dislikes[:, 0] <= 0.0)
     assert torch.all(likes.any(dim=1) ^ dislikes.any(dim=1))  # one of both acts in every state
     assert 0 < likes.any(dim=1).sum() < 60
+
+
+def test_a_decision_tells_how_certain_the_critics_were_and_what_was_held_back(tmp_path) -> None:
+    policy = acting(tmp_path, 1.0)
+    g = torch.Generator().manual_seed(0)
+    made = [policy.act({"state": s}) for s in (2 * torch.rand(60, 2, generator=g) - 1).numpy()]
+    assert [d.is_refused for d in made] == [not d.residual.any() for d in made]
+    assert all((d.certainty < 0.0) == d.is_refused for d in made)
+    trial = acting(tmp_path / "trial", -1.0, gate_trials=1.0)
+    judged = trial.act({"state": torch.zeros(2).numpy()})
+    assert (math.isnan(judged.certainty), judged.is_refused) == (True, False)
 
 
 def test_a_trial_plays_an_episode_as_if_there_were_no_gate_but_never_an_evaluation(tmp_path) -> None:

@@ -116,6 +116,9 @@ function showRobot() {
   }
   const residual = (state.policy.residual ?? []).filter(v => v !== null);
   $("residual").textContent = residual.length ? residual.map(v => v.toFixed(2)).join("  ") : "-";
+  const certainty = state.policy.certainty ?? null;
+  $("certainty").textContent = certainty === null ? "-"
+    : `${certainty > 0 ? "+" : ""}${certainty.toFixed(1)} σ, ${state.policy.is_refused ? "held back" : "passes"}`;
   $("weights").textContent = state.policy.version >= 0 ? `version ${state.policy.version}` : "-";
 }
 
