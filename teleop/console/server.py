@@ -21,6 +21,7 @@ PAGE = Path(__file__).parent / "page"
 FILES = {
     "console.js": "text/javascript",
     "hand.js": "text/javascript",
+    "sound.js": "text/javascript",
     "console.css": "text/css",
     "uplot.js": "text/javascript",
     "uplot.css": "text/css",

@@ -31,9 +31,10 @@ class Robot:
         self.hands: list[tuple[tuple[float, ...], frozenset[str]]] = []
         self.said: queue.Queue[tuple[str, str]] = queue.Queue()
         self.stops = self.clears = 0
+        self.shown: dict[str, Any] = {"mode": "ready", "known_episodes": 2}
 
     def view(self) -> dict[str, Any]:
-        return {"mode": "ready", "known_episodes": 2}
+        return dict(self.shown)
 
     def episodes(self) -> list[dict[str, Any]]:
         return [{"index": 0, "success": 1, "human": 0.5, "steps": 9}] * 2

@@ -63,7 +63,7 @@ function show() {
   $("banner").firstElementChild.textContent = `The robot is stopped: ${state.cause || state.mode}.`;
   $("clear").disabled = !state.drives;
   $("stop").classList.toggle("pressed", state.mode === "fault");
-  showWho(); showRobot(); showPeople(); showCoach();
+  showWho(); showRobot(); showPeople(); showCoach(); cue(state);
   const episode = state.episode;
   write("timer", episode.seconds === undefined ? (episode.ended ?? "-") : `${episode.seconds.toFixed(1)} s`);
   write("role", episode.step === undefined ? "" : `step ${episode.step}${episode.role ? `, you ${episode.role}` : ""}`);
@@ -97,7 +97,7 @@ function showHand(now) {
     button.classList.toggle("down", now.buttons.includes(button.dataset.label));
 }
 
-let shownRobot = 0;
+let shownRobot = -Infinity;
 
 function showRobot() {
   if (performance.now() - shownRobot < 1000) return;
@@ -216,4 +216,4 @@ setInterval(() => {
   if (heard && now - heard > LOST_MS) showLost();
 }, 250);
 
-connect();
+addEventListener("DOMContentLoaded", connect);  // the other scripts are there by then
