@@ -1,4 +1,4 @@
-"""The page itself, in headless Chromium, with a robot that checks what it is told: keys, touch, focus, what is shown."""
+"""The page itself, in headless Chromium, with a robot that checks what it is told: keys, touch, what is shown."""
 
 from __future__ import annotations
 
