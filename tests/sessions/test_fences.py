@@ -26,9 +26,10 @@ TEXT = (
 ONLY_IN = {
     # the benchmark of faults stands beside the robot like a person or a foreign program
     "rclpy": lambda path: (
-        path.parts[:2] in (("robot", "nodes"), ("benchmarks", "faults"), ("benchmarks", "fuzz"))
+        path.parts[:2] in (("robot", "nodes"), *(("benchmarks", name) for name in ("console", "faults", "fuzz")))
         or path.match("drivers/ros_*")
     ),
+    "aiohttp": lambda path: path.parts[:2] == ("teleop", "console"),
     "wandb": lambda path: path == Path("policies/mirror.py"),
     "pickle": lambda path: False,
 }
