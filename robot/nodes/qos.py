@@ -36,13 +36,15 @@ COMMANDS = frozenset(
         "teleop/twist",
         "teleop/joy",
         "e_stop",
+        "console/hand",
+        "console/say",
     }
 )
 """Rows that are taken reliably in real time too; states and images are best effort, the newest counts."""
 
 
-EACH_COUNTS = frozenset({"mux/timing", "arm/executed"})
-"""Rows that tell of one command each, of several at once."""
+EACH_COUNTS = frozenset({"mux/timing", "arm/executed", "console/hand", "console/say"})
+"""Rows that tell of one command, press or remark each, of several at once."""
 
 
 def subscription_qos(row: Topic, is_lockstep: bool) -> QoSProfile:
