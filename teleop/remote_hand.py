@@ -11,7 +11,7 @@ from robot.interfaces import DeviceReading
 from robot.labels import HAND_BUTTONS
 from robot.types import Array
 
-FRESH_S = 0.1
+FRESH_S = 0.15
 """A hand that has said nothing for so long has let go: the page may be closed, frozen or cut off."""
 
 
