@@ -22,6 +22,7 @@ FILES = {
     "console.js": "text/javascript",
     "hand.js": "text/javascript",
     "sound.js": "text/javascript",
+    "reaction.js": "text/javascript",
     "console.css": "text/css",
     "uplot.js": "text/javascript",
     "uplot.css": "text/css",

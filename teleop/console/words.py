@@ -19,12 +19,14 @@ LATE_S = 0.1
 DRIFT = 1e-4
 """By how much two computers' clocks may drift apart."""
 NOTE_CHARACTERS = 500
+LONGEST_REACTION_S = 5.0
 KINDS = {
     "hand": frozenset({"axes", "buttons"}),
     "stop": frozenset(),
     "clear": frozenset(),
     "note": frozenset({"text"}),
     "mark": frozenset(),
+    "reaction": frozenset({"seconds"}),
     "invite": frozenset(),
     "give": frozenset({"to"}),
     "drive": frozenset(),
@@ -88,6 +90,8 @@ class Listener:
         is_late = self._is_late(now_s - time_s, passed_s)
         if kind == "hand":
             return Word(kind, _axes(said["axes"]), _buttons(said["buttons"]), is_late=is_late)
+        if kind == "reaction":
+            return Word(kind, text=_reaction(said["seconds"]), is_late=is_late)
         text = said.get("text", said.get("to", ""))
         if not isinstance(text, str) or len(text) > NOTE_CHARACTERS or not text.isprintable():
             raise RefusedError(f"its text is none, or longer than {NOTE_CHARACTERS} characters")
@@ -123,6 +127,12 @@ def _object(text: object) -> dict[str, Any]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _reaction(seconds: object) -> str:
+    if not isinstance(seconds, int | float) or not _is_number(seconds) or not 0.0 < seconds < LONGEST_REACTION_S:
+        raise RefusedError(f"its reaction time is not between 0 and {LONGEST_REACTION_S:g} s")
+    return f"{seconds:.3f}"
 
 
 def _axes(values: object) -> Array:

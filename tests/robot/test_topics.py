@@ -125,7 +125,9 @@ def test_exactly_the_latched_rows_keep_their_last_sample(row: Topic):
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, NudgeNode]]:
     """All nodes of a robot in one process, in a domain of their own; by the name that the table calls them."""
-    config = load(RobotConfig, overrides=["gripper.kind=sim", "recorder.is_on=true", "console.is_on=true", "console.port=0"])
+    config = load(
+        RobotConfig, overrides=["gripper.kind=sim", "recorder.is_on=true", "console.is_on=true", "console.port=0"]
+    )
     with warnings.catch_warnings():
         # a parser that rclpy loads with its first message takes a module that Python is about to drop
         warnings.filterwarnings("ignore", "module 'sre_.*' is deprecated", DeprecationWarning)

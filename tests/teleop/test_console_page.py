@@ -100,6 +100,23 @@ def test_a_note_drives_nothing(served: Served, page: Any) -> None:
     assert served.robot.said.get(timeout=WAIT_S) == ("mark", "")
 
 
+def test_a_reaction_is_measured_and_drives_nothing(served: Served, page: Any) -> None:
+    page.evaluate("WAIT_MS.splice(0, 2, 50, 100)")
+    page.click("#measure")
+    page.keyboard.press("Space")  # a guess
+    for _ in range(8):
+        page.wait_for_selector("#flash.now")
+        time.sleep(0.2)
+        page.keyboard.press("Space")
+    kind, seconds = served.robot.said.get(timeout=WAIT_S)
+    assert kind == "reaction"
+    assert 0.15 < float(seconds) < 5.0
+    assert "the median of 8: training.rewards.lag_steps=" in page.inner_text("#flash")
+    assert all(hand == ((0.0,) * 6, frozenset()) for hand in served.robot.hands)
+    page.keyboard.down("Space")
+    until(lambda: hand_is(served, [0] * 6, "engage"), "the dead-man to count again")
+
+
 def test_touch_is_a_hand_too(served: Served, page: Any) -> None:
     page.evaluate("document.getElementById('touch').style.display = 'grid'")
     box = page.locator("#pad").bounding_box()

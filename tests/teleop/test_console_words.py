@@ -51,12 +51,19 @@ def test_a_hand_is_understood() -> None:
         (text(kind="note", text="x" * 501), "its text"),
         (text(kind="note", text="a\x1b[2J"), "its text"),
         (text(kind="note", text=5), "its text"),
+        (text(kind="reaction", seconds=0.0), "its reaction time"),
+        (text(kind="reaction", seconds="0.3"), "its reaction time"),
+        (text(kind="reaction", seconds=float("inf")), "its reaction time"),
         (text(kind="note", text="\u00e9" * MOST_BYTES), "no text of at most"),
     ],
 )
 def test_what_is_no_word_is_refused_and_why_is_said(said: Any, why: str) -> None:
     with pytest.raises(RefusedError, match=why):
         Listener("p").word(said, 10.0)
+
+
+def test_a_reaction_time_is_told_in_seconds() -> None:
+    assert Listener("p").word(text(kind="reaction", seconds=0.2871), 10.0).text == "0.287"
 
 
 @given(st.text() | st.binary() | st.recursive(st.none() | st.floats() | st.text(), st.lists).map(json.dumps))
