@@ -38,7 +38,7 @@ def console_node(config: RobotConfig, links: Graph, run: Path) -> NudgeNode:
 
         return ConsoleServer(config.console, node, config.cameras.names, LinkFile(run / FILE).write, warn)
 
-    return ConsoleNode(links, config.cameras.names, serve, Curves(run), advice)
+    return ConsoleNode(links, config.cameras.names, serve, Curves(run), config.teleop.device, advice)
 
 
 class Curves:

@@ -46,6 +46,7 @@ class ConsoleNode(NudgeNode):
     Args:
         make_server: makes the server of the page, which calls this node.
         episodes: returns what is known of the episodes so far, one mapping each; asked once a second.
+        device: what the person teleoperates with; the page drives only where it is "browser".
         advise: returns a sentence for who supervises, from how long they took over lately [s] and the episodes.
     """
 
@@ -55,6 +56,7 @@ class ConsoleNode(NudgeNode):
         cameras: tuple[str, ...],
         make_server: Callable[[ConsoleNode], Server],
         episodes: Callable[[], list[dict[str, Any]]],
+        device: str = "",
         advise: Callable[[list[float], list[dict[str, Any]]], str] = lambda takeovers_s, episodes: "",
         context: Context | None = None,
         wall: Callable[[], int] = time.time_ns,
@@ -64,7 +66,14 @@ class ConsoleNode(NudgeNode):
         self._ask_episodes, self._advise = episodes, advise
         self._lock = threading.Lock()
         self._pictures: dict[str, Any] = {}
-        self._shown: dict[str, Any] = {"mode": "", "cause": "", "blockers": "", "arm": "", "reset": "", "device": ""}
+        self._shown: dict[str, Any] = {
+            "mode": "",
+            "cause": "",
+            "blockers": "",
+            "arm": "",
+            "reset": "",
+            "device": device,
+        }
         self._episode: dict[str, Any] = {}
         self._episodes: list[dict[str, Any]] = []
         self._policy: dict[str, Any] = {}

@@ -173,7 +173,7 @@ class ConsoleServer:
             if guest.may_drive:
                 self._invite_driver()
             response = web.Response(status=303, headers={"Location": "/"})
-            response.set_cookie(self._cookie, guest.secret, httponly=True, samesite="Strict", path="/")
+            response.set_cookie(self._cookie, guest.secret, httponly=True, samesite="Lax", path="/")
             return response
         if self._guest(request) is None:
             return self._refuse(request, "it has come by no link")

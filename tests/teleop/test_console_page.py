@@ -16,7 +16,15 @@ CHROMIUM = os.environ.get("NUDGE_CHROMIUM") or shutil.which("chromium") or shuti
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WAIT_S = 30.0
 VIEW = {
-    **{"mode": "human", "cause": "", "blockers": "", "arm": "follow", "reset": "done", "clock": "real time"},
+    **{
+        "mode": "human",
+        "cause": "",
+        "blockers": "",
+        "arm": "follow",
+        "reset": "done",
+        "device": "browser",
+        "clock": "real time",
+    },
     **{"period_ms": 100.0, "episode": {"is_running": True, "step": 31, "seconds": 3.1, "role": "supervise"}},
     "policy": {"version": 12, "base": [None], "residual": [0.5, -0.25], "certainty": 1.34, "is_refused": True},
     "loop": {"commanded_ms": {"median": 1.2, "p99": 3.1}, "executed_ms": {}},
@@ -160,6 +168,17 @@ def test_it_shows_what_it_is_told_and_runs_none_of_it(served: Served, page: Any)
     served.robot.shown |= {"mode": "soft_stop", "cause": "<img src=x onerror='document.title=1'>"}
     until(lambda: "<img" in page.inner_text("#why"), "the cause, as text")
     assert page.title() == "nudge console"
+
+
+def test_where_somebody_teleoperates_with_another_device_the_page_drives_nothing(served: Served, page: Any) -> None:
+    served.robot.shown |= {"device": "gamepad"}
+    page.wait_for_selector("[data-label=success]:disabled")
+    assert page.inner_text("#told") == "This session is teleoperated by: gamepad."
+    words = len(served.robot.hands)
+    page.keyboard.down("Space")
+    page.keyboard.press("KeyM")
+    assert served.robot.said.get(timeout=WAIT_S) == ("mark", "")
+    assert len(served.robot.hands) <= words + 1
 
 
 def test_a_session_that_ends_is_said(served: Served, page: Any) -> None:

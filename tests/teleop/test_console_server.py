@@ -54,7 +54,7 @@ def test_a_link_lets_one_browser_in_once_and_another_link_is_told(served: Served
             assert answer.status == 200
             assert "link=" not in str(answer.url)
             assert "HttpOnly" in answer.history[0].headers["Set-Cookie"]
-            assert "SameSite=Strict" in answer.history[0].headers["Set-Cookie"]
+            assert "SameSite=Lax" in answer.history[0].headers["Set-Cookie"]
             assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
             async with mine.get("/file/console.js") as script:
                 assert script.status == 200

@@ -69,16 +69,20 @@ function show() {
   write("role", episode.step === undefined ? "" : `step ${episode.step}${episode.role ? `, you ${episode.role}` : ""}`);
 }
 
+const canDrive = () => Boolean(state?.drives && state.device === "browser");
+
 function showWho() {
   const isHuman = state.mode === "human";
-  const who = isHuman ? (state.drives ? "You have control" : `${state.driver || "A person"} has control`)
+  const who = isHuman ? (canDrive() ? "You have control" : `${state.driver || "A person"} has control`)
     : state.mode === "policy" && state.episode.role === "demonstrate" ? "The robot waits for you"
     : state.mode === "policy" ? "The policy has control" : state.mode === "resetting" ? "The robot resets itself" : "Nobody has control";
   write("who", who);
-  $("who").className = isHuman && state.drives ? "me" : "";
+  $("who").className = isHuman && canDrive() ? "me" : "";
   for (const figure of document.querySelectorAll("figure")) figure.classList.toggle("human", isHuman);
-  if (!state.drives) showHand({ axes: [0, 0, 0, 0, 0, 0], buttons: [] });
-  for (const button of document.querySelectorAll("[data-label], [data-say], #hold")) button.disabled = !state.drives;
+  if (!canDrive()) showHand({ axes: [0, 0, 0, 0, 0, 0], buttons: [] });
+  for (const button of document.querySelectorAll("[data-label], #hold")) button.disabled = !canDrive();
+  for (const button of document.querySelectorAll("[data-say]")) button.disabled = !state.drives;
+  if (state.drives && !canDrive() && !$("told").textContent) tell(`This session is teleoperated by: ${state.device || "nobody"}.`);
 }
 
 let shownHand = "";

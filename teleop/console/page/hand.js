@@ -38,7 +38,7 @@ function hand() {
 }
 
 function sendHand() {
-  if (!state?.drives) return;
+  if (!canDrive()) return;
   const now = hand();
   isIdle = now.buttons.length === 0 && now.axes.every(v => v === 0);
   sentAt = performance.now();
