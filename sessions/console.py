@@ -79,7 +79,7 @@ class LinkFile:
 
 def link_of(path: Path) -> dict[str, Any] | None:
     """Return what the console's process that serves the run at `path` has told: link, visits, pid; None for none."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none, or none of ours
         told = json.loads((path / FILE).read_text())
         os.kill(told["pid"], 0)
         return dict(told)
