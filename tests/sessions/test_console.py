@@ -1,4 +1,4 @@
-"""The console in a session: its link is for its user alone, from a console that is alive; its curves are the phase's."""
+"""The console in a session: its link is for its user alone, from one that is alive; its curves are the phase's."""
 
 from __future__ import annotations
 
