@@ -223,14 +223,14 @@ class ConsoleNode(NudgeNode):
             self._policy = {
                 "version": int(info["weights_version"]),
                 "phase": int(info["chunk_phase"]),
-                "certainty": round(info["certainty"], 2) if np.isfinite(info["certainty"]) else None,
+                "certainty": _number(info["certainty"]),
                 "is_refused": info["is_refused"] > 0.5,
                 "base": _vector(info, "base"),
                 "residual": _vector(info, "residual"),
             }
 
     def _on_executed(self, message: Any) -> None:
-        self._show(executed=[round(float(v), 4) for v in message.axes])
+        self._show(executed=[_number(v) for v in message.axes])
 
     def _on_event(self, message: Any) -> None:
         parts = messages.to_event(message.data)
@@ -251,8 +251,11 @@ def _activity(mode: str) -> str:
 
 def _vector(info: Mapping[str, float], name: str) -> list[float | None]:
     """Return the parts called name0, name1 ...; None for what is no number (JSON knows no NaN)."""
-    values = [info[f"{name}{i}"] for i in range(len(info)) if f"{name}{i}" in info]
-    return [round(v, 4) if np.isfinite(v) else None for v in values]
+    return [_number(info[f"{name}{i}"]) for i in range(len(info)) if f"{name}{i}" in info]
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 4) if np.isfinite(value) else None
 
 
 def _spread_ms(values: deque[float]) -> dict[str, float]:

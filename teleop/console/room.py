@@ -135,7 +135,8 @@ class Room:
                 self._sending.add(sending)
                 sending.add_done_callback(self._sending.discard)
 
-        loop.call_soon_threadsafe(send)
+        with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
+            loop.call_soon_threadsafe(send)
 
     async def _tell(self, socket: web.WebSocketResponse, guest: Guest) -> None:
         """Tell a page how things are, ten times a second, until it is gone."""
