@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -25,6 +26,8 @@ from sessions.progress import Progress
 from sessions.run import Run
 
 POLL_S = 0.1
+CONSOLE_STARTS = 3
+"""A console that dies more often than this ends the session as any other node."""
 RECENT = 20
 """Episodes that the progress line sums up."""
 LEARNS = "waiting for the learner's updates"
@@ -47,6 +50,8 @@ class Session:
         self._domain: Domain | None = None
         self._children = Processes(run.path / "logs")
         self.joined = _running_graph(run, "direct" if is_direct else is_realtime)
+        self._console: Child | None = None
+        self._console_starts = 0
         self.go_on = ""
         """Verb that goes on after a failure; empty for that of the phase."""
 
@@ -62,9 +67,8 @@ class Session:
         self._domain = Domain()
         self._children.environment = self._domain.environment
         try:
-            direct = ["--direct"] if self._is_direct else []
-            for name in build.node_names(self._run.config, self._is_direct):
-                self._start(name, "sessions.node", name, "--config", str(self._run.robot_file.resolve()), *direct)
+            nodes = {name: self._start_node(name) for name in build.node_names(self._run.config, self._is_direct)}
+            self._console = nodes.get("console")
             if self._has_console:
                 console.open_console(self._run, self.check)
         except BaseException:
@@ -93,7 +97,8 @@ class Session:
         return self._children.environment
 
     def check(self) -> None:
-        """Raise RobotError when a node has died."""
+        """Raise RobotError when a node has died, but for a console, which is started again."""
+        self._keep_console()
         self._children.check()
 
     def play(self, phase: str, episodes: int = 0, total_steps: int = 0) -> list[dict[str, Any]]:
@@ -120,6 +125,24 @@ class Session:
             self._wait(keeper)
         self._children.stop(actor, *([keeper.child] if keeper is not None else []))
         return self.lines(phase)
+
+    def _start_node(self, name: str) -> Child:
+        direct = ["--direct"] if self._is_direct else []
+        return self._start(name, "sessions.node", name, "--config", str(self._run.robot_file.resolve()), *direct)
+
+    def _keep_console(self) -> None:
+        """Start a console again that has died, so many times: nothing that moves depends on it."""
+        died = self._console
+        if died is None or died.process.poll() is None or self._console_starts >= CONSOLE_STARTS:
+            return
+        why = f"{how_it_ended(died.process.returncode)}: {died.last_words()}"
+        self._children.stop(died)
+        self._console_starts += 1
+        self._console = self._start_node("console")
+        self._run.log_stop("console", f"The console {why}.", "console_restarted")
+        sys.stderr.write(
+            f"The console {why}; it is started again: nudge console --run {self._run.path} tells its link.\n"
+        )
 
     def _keeper(self, path: str) -> LearnerKeeper:
         def start() -> Child:
@@ -158,6 +181,7 @@ class Session:
 
     def _check(self, actor: Child, keeper: LearnerKeeper | None, phase: str) -> None:
         try:
+            self._keep_console()
             if keeper is not None:
                 keeper.look()
             self._children.check(actor, *([keeper.child] if keeper is not None else []))
