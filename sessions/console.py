@@ -133,4 +133,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"No console is served for {arguments.run}; start the session with console.is_on=true, or with --realtime "
             "teleop.device=browser."
         )
+    if arguments.text:
+        from teleop.console.text import show
+
+        show(told["link"])
+        return 0
     return tell(arguments, {"what": "the console", "link": told["link"]}, f"Good for one visit: {told['link']}")

@@ -76,6 +76,7 @@ def _up(parser: argparse.ArgumentParser) -> None:
 
 def _console(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=_directory, metavar="DIR", help="run directory of the session")
+    parser.add_argument("--text", action="store_true", help="show the session in this terminal, without pictures")
 
 
 def _record(parser: argparse.ArgumentParser) -> None:
@@ -155,7 +156,7 @@ VERBS: dict[str, Verb | Group] = {
         "sessions.console",
         "tell where the console of a session under way is, for one visit",
         "A session serves it with console.is_on=true, or teleop.device=browser. Each link lets one browser in, once.",
-        ("nudge console --run runs/peg",),
+        ("nudge console --run runs/peg", "nudge console --run runs/peg --text"),
         _console,
         has_config=False,
     ),

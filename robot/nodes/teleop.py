@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +21,10 @@ from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
 from robot.nodes.person import HELD_OVER
 from robot.topics import topic
-from robot.types import ROLES, Array
+from robot.types import ROLES, Array, Label
 
+LABEL_S = 0.15
+"""A label on the console counts for so long after it was told."""
 _LET_GO = frozenset(mode.value for mode in HELD_OVER)
 
 
@@ -103,6 +107,7 @@ class DeviceNode(NudgeNode):
         super().__init__("teleop", graph, context=context, wall=wall)
         self._person, self._actions, self._remote = person, actions, remote
         self._complaint = ""
+        self._labels, self._labels_s = Label.NONE, -math.inf
 
     def setup(self) -> None:
         self._hand = _Hand(self, self._actions)
@@ -110,6 +115,8 @@ class DeviceNode(NudgeNode):
         self._complain()
         if self._remote is not None:
             self.subscribe("console/hand", self._on_hand)
+        else:
+            self.subscribe("console/hand", self._on_labels)
         self.every(1.0 / topic("teleop/twist").rate_hz, self._tick)
 
     def teardown(self) -> None:
@@ -120,6 +127,8 @@ class DeviceNode(NudgeNode):
 
     def _tick(self) -> None:
         sample = self._person.read()
+        if time.monotonic() - self._labels_s < LABEL_S:
+            sample = replace(sample, label=sample.label | self._labels)
         self._complain()
         self._hand.publish(sample, self.now_ns())
 
@@ -131,6 +140,11 @@ class DeviceNode(NudgeNode):
         down = frozenset(name for name, is_down in zip(HAND_BUTTONS, message.buttons, strict=True) if is_down)
         self._remote.take(np.clip(np.array(message.axes, np.float64), -1.0, 1.0), down)
         self._tick()
+
+    def _on_labels(self, message: Any) -> None:
+        """Take the labels of a console beside another device: they count as long as they are told."""
+        self._labels = messages.to_label(message)
+        self._labels_s = time.monotonic()
 
     def _complain(self) -> None:
         """Say when the device goes, and when it comes back."""

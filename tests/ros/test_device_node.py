@@ -66,6 +66,24 @@ def test_twist_buttons_and_dead_man_are_what_the_hand_does(rig: Rig) -> None:
     assert not hand.is_open
 
 
+def test_a_label_on_the_console_counts_beside_another_device_and_drives_nothing(rig: Rig) -> None:
+    hand = Hand()
+    rig.up(DeviceNode(REALTIME, hand, ACTIONS, context=rig.context))
+    rig.person.listen("teleop/joy")
+    hand.push(0.5, Label.DISCARD)
+    said = messages.from_axes(np.ones(6), (1, 0, 1, 0), time.time_ns())  # a page that claims to drive, and a failure
+
+    def buttons(is_told: bool) -> list[int]:
+        if is_told:
+            rig.person.send("console/hand", said)
+        return list(rig.person.heard["teleop/joy"].buttons)
+
+    wait_for(lambda: rig.person.count["teleop/joy"] > 3, "the hand")
+    wait_for(lambda: buttons(is_told=True) == [1, 0, 1, 1], "both labels")
+    assert rig.person.heard["teleop/joy"].axes[0] == pytest.approx(0.5)
+    wait_for(lambda: buttons(is_told=False) == [1, 0, 0, 1], "the console's label to be over")
+
+
 def test_who_takes_over_within_a_step_does_not_wait_for_its_end_and_has_it_labelled(rig: Rig) -> None:
     hand = Hand()
     rig.up(rig.arm())

@@ -71,6 +71,8 @@ function show() {
 
 const canDrive = () => Boolean(state?.drives && state.device === "browser");
 
+const canLabel = () => Boolean(state?.drives && state.device && state.device !== "simulated");
+
 function showWho() {
   const isHuman = state.mode === "human";
   const who = isHuman ? (canDrive() ? "You have control" : `${state.driver || "A person"} has control`)
@@ -80,7 +82,8 @@ function showWho() {
   $("who").className = isHuman && canDrive() ? "me" : "";
   for (const figure of document.querySelectorAll("figure")) figure.classList.toggle("human", isHuman);
   if (!canDrive()) showHand({ axes: [0, 0, 0, 0, 0, 0], buttons: [] });
-  for (const button of document.querySelectorAll("[data-label], #hold")) button.disabled = !canDrive();
+  for (const button of document.querySelectorAll("[data-label]")) button.disabled = !canLabel();
+  $("hold").disabled = !canDrive();
   for (const button of document.querySelectorAll("[data-say]")) button.disabled = !state.drives;
   if (state.drives && !canDrive() && !$("told").textContent) tell(`This session is teleoperated by: ${state.device || "nobody"}.`);
 }

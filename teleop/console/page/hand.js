@@ -38,8 +38,9 @@ function hand() {
 }
 
 function sendHand() {
-  if (!canDrive()) return;
+  if (!canLabel()) return;
   const now = hand();
+  if (!canDrive()) { now.axes = [0, 0, 0, 0, 0, 0]; now.buttons = now.buttons.filter(name => name !== "engage"); }
   isIdle = now.buttons.length === 0 && now.axes.every(v => v === 0);
   sentAt = performance.now();
   say("hand", now);
