@@ -10,7 +10,7 @@ BENCH_INSTALLED := $(BENCH)/.installed
 LEROBOT := .venv-lerobot
 LEROBOT_INSTALLED := $(LEROBOT)/.installed
 
-.PHONY: help setup demo test check bench bench-setup lerobot-setup browser-setup clean
+.PHONY: help setup demo test check bench bench-setup lerobot-setup browser-setup browser-test clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -64,6 +64,9 @@ $(LEROBOT_INSTALLED): constraints-lerobot.txt
 
 browser-setup: ## install Debian's Chromium, which the tests of the console drive (needs root)
 	command -v chromium >/dev/null || apt-get install --yes --quiet --no-install-recommends chromium
+
+browser-test: $(INSTALLED) browser-setup ## a whole session driven from the console in Chromium; wants the machine for itself
+	NUDGE_CHROMIUM=$$(command -v chromium) $(BIN)/pytest tests/ros/test_console_browser.py tests/teleop/test_console_page.py
 
 clean: ## remove .venv and caches; runs/ stays
 	rm -rf $(VENV) $(BENCH) $(LEROBOT) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build
