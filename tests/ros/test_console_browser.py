@@ -103,11 +103,11 @@ def test_an_operator_sees_drives_labels_stops_and_clears(nudge: Nudge, browser: 
     operator.page.wait_for_selector("canvas[data-camera=front]")
 
     before = operator.picture()
-    operator.takes_over("KeyS")
-    operator.sees("#who", "You have control")
+    # a machine that is busy makes the page silent for a moment, and that lets go: whoever sees that takes over again
+    _until(lambda: operator.takes_over("KeyS") or operator.says("#who") == "You have control", "control, on the page")
     _until(lambda: operator.picture() != before, "the arm to move in the picture")
     operator.lets_go("KeyS")
-    operator.sees("#who", "The policy has control")
+    operator.sees("#who", "The robot waits for you")
     operator.takes_over()
     operator.page.keyboard.press("KeyM")
     operator.page.keyboard.down("KeyY")

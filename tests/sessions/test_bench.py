@@ -42,10 +42,10 @@ def test_every_benchmark_of_the_checkout_is_found() -> None:
 
 
 def test_an_unknown_name_gets_the_near_one() -> None:
-    words = [sys.executable, "-m", "sessions.cli", "bench", "contrl"]
+    words = [sys.executable, "-m", "sessions.cli", "bench", "lockstp"]
     result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "nudge: 'contrl' is no benchmark. Did you mean 'control'?\n"
+    assert result.stderr == "nudge: 'lockstp' is no benchmark. Did you mean 'lockstep'?\n"
 
 
 def test_without_a_checkout_there_is_one_sentence(tmp_path: Path) -> None:
