@@ -38,9 +38,9 @@ def input_device(name: str) -> InputDevice:
     return Gamepad()
 
 
-def person(config: RobotConfig) -> PersonAtDevice:
-    """Return the person at the device that the config names."""
-    return PersonAtDevice(input_device(config.teleop.device), config.teleop, SystemClock())
+def person(config: RobotConfig, device: InputDevice) -> PersonAtDevice:
+    """Return the person at `device`, as the config has them."""
+    return PersonAtDevice(device, config.teleop, SystemClock())
 
 
 def require_person(config: RobotConfig, is_realtime: bool) -> None:
@@ -53,7 +53,7 @@ def require_person(config: RobotConfig, is_realtime: bool) -> None:
             f"teleop.device={name} is held by a person, who needs real time: add --realtime, or set "
             "teleop.device=simulated."
         )
-    holder = person(config)
+    holder = person(config, input_device(name))
     holder.connect()
     complaint = holder.complaint
     holder.close()
@@ -67,5 +67,4 @@ def teleop_node(config: RobotConfig, links: Graph, actions: ActionMap) -> NudgeN
     if not config.teleop.is_real:
         return TeleopNode(links, operator(config), actions)
     device = input_device(config.teleop.device)
-    holder = PersonAtDevice(device, config.teleop, SystemClock())
-    return DeviceNode(links, holder, actions, remote=device if isinstance(device, RemoteHand) else None)
+    return DeviceNode(links, person(config, device), actions, remote=device if isinstance(device, RemoteHand) else None)

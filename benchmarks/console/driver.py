@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import signal
 import tempfile
 import time
@@ -11,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Error
+
+from benchmarks.console.chromium import QUIET, found
 from robot.errors import RobotError
 from sessions.console import link_of
 
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 TIMEOUT_S = 180.0
 
 
@@ -24,10 +26,10 @@ def chromium() -> str:
     Raises:
         RobotError: nowhere.
     """
-    found = os.environ.get("NUDGE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
+    path = found()
+    if path is None:
         raise RobotError("The benchmark of the console needs Chromium: make browser-setup, or NUDGE_CHROMIUM=...")
-    return found
+    return path
 
 
 def until(is_done: Callable[[], Any], what: str) -> None:
@@ -78,7 +80,7 @@ class Driver:
 
     def pids(self) -> list[int]:
         """Return the processes of this browser."""
-        found = []
+        pids = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal():
                 try:
@@ -86,8 +88,8 @@ class Driver:
                 except OSError:
                     continue
                 if self._folder.name.encode() in command:
-                    found.append(int(entry.name))
-        return found
+                    pids.append(int(entry.name))
+        return pids
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all processes of the browser."""
@@ -103,8 +105,6 @@ class Driver:
     def end(self) -> None:
         """End the browser, in whatever state it is."""
         self.signal(signal.SIGKILL)
-        try:
+        with contextlib.suppress(Error):  # a browser that was killed cannot be closed
             self._context.close()
-        except Exception as error:  # noqa: BLE001 - a browser that was killed cannot be closed, and how it says so varies
-            del error
         self._folder.cleanup()

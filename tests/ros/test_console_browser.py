@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import LIGHT, Nudge
 
+from benchmarks.console.chromium import QUIET
 from robot.store import StoreReader
 from robot.types import Source
 
@@ -25,7 +26,6 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(CHROMIUM is None, reason="asked for by make browser-test, or NUDGE_CHROMIUM=..."),
 ]
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 SESSION = (*LIGHT, "teleop.device=browser", "console.port=0", "task.max_steps=5000")
 DEADLINE_S = 150.0
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}

@@ -129,8 +129,12 @@ def test_an_arm_is_driven_from_the_page_and_holds_when_the_page_is_silent(rig: R
     wait_for(lambda: push() or rig.person.pose.position[0] > start + 0.02, "the arm to follow")
     assert Source(rig.person.heard["intervention"].buttons[0]) is Source.HUMAN
     wait_for(lambda: node.view()["mode"] == "human", "the view of it")
+
     # the page says nothing any more, and its policy goes on
-    go_on = lambda: rig.person.send("policy/target_pose", target(rig.person.pose)) or time.sleep(0.02)  # noqa: E731
+    def go_on() -> None:
+        rig.person.send("policy/target_pose", target(rig.person.pose))
+        time.sleep(0.02)
+
     wait_for(lambda: go_on() or rig.person.said("mux/status") == "policy", "the hand to have let go")
     # it speaks again with the dead-man still held
     for _ in range(30):

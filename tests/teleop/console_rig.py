@@ -7,7 +7,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -76,6 +76,14 @@ class Served:
         return f"http://{ConsoleConfig().host}:{self.server.port}"
 
 
+def serving() -> Iterator[Served]:
+    """Yield a server that is closed with the test; twice, which changes nothing."""
+    made = Served()
+    yield made
+    made.server.close()
+    made.server.close()
+
+
 class Page:
     """What a page of ours does, without a browser."""
 
@@ -122,5 +130,5 @@ async def becomes(is_done: Callable[[], Any]) -> None:
         await asyncio.sleep(0.01)
 
 
-def run(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(story())  # type: ignore[arg-type]
+def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(story())

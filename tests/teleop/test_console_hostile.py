@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import aiohttp
 import pytest
-from console_rig import GRIP, WAIT_S, Served, becomes, browser, page, run
+from console_rig import GRIP, WAIT_S, Served, becomes, browser, page, run, serving
 
 from teleop.console.config import ConsoleConfig
 from teleop.console.words import MOST_BYTES
@@ -16,10 +16,7 @@ OUR_OTHER_PORT = f"http://{ConsoleConfig().host}:1"
 
 @pytest.fixture(name="served")
 def _served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    made.server.close()
-    made.server.close()
+    yield from serving()
 
 
 @pytest.mark.parametrize("path", ["/", "/file/console.js", "/words", "/pictures", "/?link=guess", "/file/../server.py"])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from console_rig import Served
+from console_rig import Served, serving
+
+from benchmarks.console import chromium
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = os.environ.get("NUDGE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+CHROMIUM = chromium.found()
 WAIT_S = 30.0
 VIEW = {
     **{
@@ -40,17 +39,16 @@ pytestmark = [
 
 @pytest.fixture(name="served")
 def _served() -> Iterator[Served]:
-    made = Served()
-    made.robot.shown = dict(VIEW)
-    yield made
-    made.server.close()
+    for made in serving():
+        made.robot.shown = dict(VIEW)
+        yield made
 
 
 @pytest.fixture(name="page")
 def _page(served: Served) -> Iterator[Any]:
     errors: list[str] = []
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(chromium.QUIET))
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(served.links[-1])

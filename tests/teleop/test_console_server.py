@@ -9,7 +9,7 @@ import aiohttp
 import cv2
 import numpy as np
 import pytest
-from console_rig import GRIP, WAIT_S, Page, Robot, Served, becomes, browser, page, run
+from console_rig import GRIP, WAIT_S, Page, Robot, Served, becomes, browser, page, run, serving
 
 from robot.errors import ConfigError
 from teleop.console.config import ConsoleConfig
@@ -18,10 +18,7 @@ from teleop.console.server import ConsoleServer
 
 @pytest.fixture(name="served")
 def _served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    made.server.close()
-    made.server.close()
+    yield from serving()
 
 
 def test_who_comes_by_the_link_drives(served: Served) -> None:

@@ -7,14 +7,16 @@ import io
 import os
 import pty
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import pytest
-from console_rig import Served, becomes
+from console_rig import Served, becomes, serving
 
 from robot.errors import RobotError
 from teleop.console.text import TextConsole, show
 
+Story = Callable[[Callable[[str], object], io.StringIO], Coroutine[Any, Any, None]]
 STATE = {
     **{"mode": "human", "cause": "", "blockers": "", "device": "spacemouse", "coach": "Let go sooner."},
     **{"episode": {"step": 31, "seconds": 3.14}, "loop": {"commanded_ms": {"p99": 2.5}}, "duty": {"human": 1.0}},
@@ -24,13 +26,12 @@ STATE = {
 
 @pytest.fixture(name="served")
 def _served() -> Iterator[Served]:
-    made = Served()
-    made.robot.shown = dict(STATE)
-    yield made
-    made.server.close()
+    for made in serving():
+        made.robot.shown = dict(STATE)
+        yield made
 
 
-def at_terminal(served: Served, story: Callable[[Callable[[str], None], io.StringIO], object]) -> None:
+def at_terminal(served: Served, story: Story) -> None:
     """Run a console on a pseudo-terminal beside `story(type, screen)`, which types; it ends by q."""
 
     async def run() -> None:
@@ -40,7 +41,7 @@ def at_terminal(served: Served, story: Callable[[Callable[[str], None], io.Strin
         shown = asyncio.create_task(TextConsole(served.links[-1], screen, theirs).run())
         try:
             await becomes(lambda: "spacemouse" in screen.getvalue() or shown.done())
-            await story(lambda text: os.write(ours, text.encode()), screen)  # type: ignore[misc]
+            await story(lambda text: os.write(ours, text.encode()), screen)
             os.write(ours, b"q")
             await asyncio.wait_for(shown, 10.0)
             assert termios.tcgetattr(theirs) == before, "the terminal is as it was"
