@@ -28,6 +28,9 @@ from sessions.run import Run, open_run, require_run
 from sessions.run_config import RunConfig
 from sessions.trials import trials
 
+CORRECTIONS = "corrections"
+"""Folder of a run with the sessions, oldest first, whose corrections its base policy is cloned from."""
+
 SELECTED = {
     "last": "the policy at the end",
     "error": "the policy of the smallest error on held-out episodes",
@@ -36,11 +39,11 @@ SELECTED = {
 """What is said of `bc.select`."""
 
 
-def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
-    """Train and save the run's base policy; returns what came of it.
+def pretrain(this: Run, source: Path | None = None) -> dict[str, Any]:
+    """Train and save the run's base policy, from demonstrations and corrections; returns what came of it.
 
     Args:
-        corrections: store of a session, whose corrections by a person are cloned as well.
+        source: the run of the newest of its corrections, whose critics judge all of them where they are filtered.
     """
     from policies.base import FILE
     from policies.bc import train_base
@@ -49,13 +52,11 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
     started = time.monotonic()
     store = sound_store(this.store("demos"), robot_spec(this.config))
     episodes = [store.episode(index) for index in range(len(store))]
-    corrected: list[Episode] = []
-    if corrections is not None:
-        session = sound_store(corrections, robot_spec(this.config))
-        played = (session.episode(index) for index in range(len(session)))
-        corrected = [episode for episode in played if (episode.source == Source.HUMAN).any()]
+    sessions = [sound_store(path, robot_spec(this.config)) for path in corrections_of(this.path)]
+    played = (session.episode(index) for session in sessions for index in range(len(session)))
+    corrected = [episode for episode in played if (episode.source == Source.HUMAN).any()]
     config = this.config.bc
-    if corrections is None and (config.filters_corrections or config.failed_weight > 0.0):
+    if not sessions and (config.filters_corrections or config.failed_weight > 0.0):
         raise ConfigError(
             "bc.filters_corrections and bc.failed_weight are about the corrections of a session: name it with --from, "
             "or leave them out."
@@ -68,7 +69,7 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
             progress.advance(updates - done)
             done = updates
 
-        judge = None if corrections is None else critics_of(corrections.parent, config.filters_corrections)
+        judge = None if source is None else critics_of(source, config.filters_corrections)
         cloned = train_base(episodes, store.spec, config, this.config.task.seed, advance, corrected, trial, judge)
     folder = this.path / "base"
     cloned.policy.save(folder)
@@ -79,7 +80,7 @@ def pretrain(this: Run, corrections: Path | None = None) -> dict[str, Any]:
     return {
         "phase": "pretrain",
         "what": f"base policy cloned from {len(episodes)} demonstrations"
-        + (f" and {int(cloned.metrics.get('corrections', 0))} steps of corrections" if corrections is not None else ""),
+        + (f" and {int(cloned.metrics.get('corrections', 0))} steps of corrections" if sessions else ""),
         "seed": this.config.task.seed,
         "wall_s": time.monotonic() - started,
         "selected": SELECTED[config.select],
@@ -116,8 +117,16 @@ def _draw(folder: Path, curve: list[dict[str, float]], chosen: float) -> None:
     (folder / "curve.png").write_bytes(as_png(cloning_curve(curve, chosen, LIGHT), LIGHT))
 
 
-def require_session(source: Path, path: Path | None) -> Path:
-    """Return the store of the session of the run at `source`, from which one at `path` may begin.
+def corrections_of(path: Path) -> list[Path]:
+    """Return the stores of the sessions whose corrections the base policy of the run at `path` is cloned from."""
+    return sorted((path / CORRECTIONS).glob("*.zarr"), key=lambda store: (len(store.name), store.name))
+
+
+def begin_from(source: Path, path: Path) -> None:
+    """Begin a run at `path` with demonstrations, corrections and session of the one at `source`, as its corrections.
+
+    What earlier sessions corrected stays: without it a policy that no longer errs in one place would err there again
+    (DAgger's aggregation, Ross et al. 2011).
 
     Raises:
         ConfigError: `source` is no run with demonstrations and a session, or there is something at `path`.
@@ -134,13 +143,15 @@ def require_session(source: Path, path: Path | None) -> Path:
         )
     if not (source / "demos.zarr").exists():
         raise ConfigError(f"{source} has no demonstrations to clone; put its demos.zarr back.")
-    return online
-
-
-def _copy(source: Path, path: Path) -> None:
-    path.mkdir(parents=True)
-    shutil.copy(source / "config.yaml", path / "config.yaml")
-    shutil.copytree(source / "demos.zarr", path / "demos.zarr")
+    try:
+        path.mkdir(parents=True)
+        shutil.copy(source / "config.yaml", path / "config.yaml")
+        shutil.copytree(source / "demos.zarr", path / "demos.zarr")
+        for number, store in enumerate([*corrections_of(source), online], start=1):
+            shutil.copytree(store, path / CORRECTIONS / f"{number}.zarr")
+    except BaseException:  # half of it would be taken for the whole, and be in the way of the next try
+        shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -152,23 +163,22 @@ def run(arguments: argparse.Namespace) -> int:
         this, result = _trained(arguments, None)
     else:
         arguments.go_on = "nudge pretrain --from {source} --run {run}"
-        corrections = require_session(arguments.source, arguments.run)
+        begin_from(arguments.source, arguments.run)
         try:
-            _copy(arguments.source, arguments.run)
-            this, result = _trained(arguments, corrections)
-        except BaseException:  # half of it would be taken for the whole, and be in the way of the next try
+            this, result = _trained(arguments, arguments.source)
+        except BaseException:
             shutil.rmtree(arguments.run)
             raise
     return tell(arguments, result, f"The base policy is in {this.path / 'base'}.")
 
 
-def _trained(arguments: argparse.Namespace, corrections: Path | None) -> tuple[Run, dict[str, Any]]:
+def _trained(arguments: argparse.Namespace, source: Path | None) -> tuple[Run, dict[str, Any]]:
     this = open_run(arguments, "pretrain")
     if this.store("online").exists():
         raise ConfigError(
             f"{this.store('online')} was played on the base policy that is there, and its steps carry that one's "
             "actions: pretrain in another run directory (copy demos.zarr into it)."
         )
-    result = pretrain(this, corrections) if arguments.external is None else adopted(this, arguments.external)
+    result = pretrain(this, source) if arguments.external is None else adopted(this, arguments.external)
     this.log("phases", result)
     return this, result

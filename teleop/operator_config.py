@@ -10,6 +10,29 @@ RULES = ("trouble", "value", "random", "never")
 
 
 @dataclass(frozen=True)
+class Skill:
+    """What a level of skill makes of the hand that the other settings describe.
+
+    Attributes:
+        aim: factor on the errors of its aim; tremor: on its unsteadiness.
+        insight: on how fast it sees its error on the rim; search: on how far it searches there.
+    """
+
+    aim: float = 1.0
+    tremor: float = 1.0
+    insight: float = 1.0
+    search: float = 1.0
+
+
+SKILLS = {
+    "practised": Skill(),
+    "apprentice": Skill(aim=2.5, tremor=1.5, insight=0.05, search=0.0),
+    "clumsy": Skill(aim=10.0, tremor=2.0, insight=0.0, search=0.0),
+}
+"""By name, the levels of experiments; docs/teleop.md says how often each of them succeeds."""
+
+
+@dataclass(frozen=True)
 class OperatorConfig(Settings):
     """The person at the input device; the defaults are a practised one."""
 
@@ -18,6 +41,12 @@ class OperatorConfig(Settings):
     )
     action_scale_rad: float = setting(
         0.1, "Turn of the tool's target per control period at full deflection.", unit="rad", low=1e-3, high=1.0
+    )
+    skill: str = setting(
+        "practised",
+        "How able it is: practised: as the settings below say; apprentice: succeeds in about 90% of its own episodes; "
+        "clumsy: in about 10%.",
+        choices=tuple(SKILLS),
     )
     speed: float = setting(0.7, "Deflection at which it moves through free space.", low=0.1, high=1.0)
     motion_noise: float = setting(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot.types import Array
-from teleop.operator_config import OperatorConfig
+from teleop.operator_config import SKILLS, OperatorConfig
 
 TREMOR_S = 0.25
 """Correlation time of the hand's unsteadiness."""
@@ -50,7 +50,8 @@ class Hand:
     def __init__(self, config: OperatorConfig, rng: np.random.Generator, is_careless: bool) -> None:
         self._config = config
         self._rng = rng
-        worse = CARELESS_FACTOR if is_careless else 1.0
+        self._skill = SKILLS[config.skill]
+        worse = self._skill.aim * (CARELESS_FACTOR if is_careless else 1.0)
         self._aim_m = worse * config.aim_error_m * rng.standard_normal(2)
         self._aim_rad = worse * config.aim_error_rad * float(rng.standard_normal())
         self._speed = config.speed * float(rng.uniform(0.8, 1.2))
@@ -103,16 +104,17 @@ class Hand:
         if self._stalled_s < STALLED_S:
             return x, y
         self._search_s += dt_s
-        self._aim_m *= math.exp(-dt_s / LOOK_AGAIN_S)
-        self._aim_rad *= math.exp(-dt_s / LOOK_AGAIN_S)
+        still = math.exp(-self._skill.insight * dt_s / LOOK_AGAIN_S)
+        self._aim_m *= still
+        self._aim_rad *= still
         angle = 2.0 * math.pi * self._search_s / SEARCH_TURN_S
-        radius = self._config.search_m * min(self._search_s / (2.0 * SEARCH_TURN_S), 1.0)
+        radius = self._skill.search * self._config.search_m * min(self._search_s / (2.0 * SEARCH_TURN_S), 1.0)
         return FIRMER * x + radius * math.cos(angle), FIRMER * y + radius * math.sin(angle)
 
     def _shake(self, dt_s: float) -> Array:
         """Return the hand's unsteadiness, a first-order process that stays alike at any view rate."""
         keep = math.exp(-dt_s / TREMOR_S)
-        fresh = math.sqrt(1.0 - keep * keep) * self._config.motion_noise
+        fresh = math.sqrt(1.0 - keep * keep) * self._skill.tremor * self._config.motion_noise
         self._tremor = keep * self._tremor + fresh * self._rng.standard_normal(6)
         return self._tremor
 

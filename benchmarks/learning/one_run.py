@@ -10,19 +10,26 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks import measure
 from benchmarks.learning.plans import METHODS, QUICK, TASKS, Plan
+from policies.base import FILE
 from policies.jsonfile import read_json, write_json
 from robot.errors import ConfigError
+from sessions.config import load
 from sessions.evaluate import clear_old, evaluate
 from sessions.open_session import open_session
-from sessions.pretrain import pretrain
+from sessions.pretrain import begin_from, pretrain
 from sessions.record import record
 from sessions.run import Run, open_run
+from sessions.run_config import RunConfig
+
+ALL_CORRECTIONS = "bc.failed_weight=1.0"
+"""HG-DAgger clones what a person did whatever came of it."""
 
 
 def play(plan: Plan, out: Path) -> dict[str, Any]:
@@ -34,17 +41,41 @@ def play(plan: Plan, out: Path) -> dict[str, Any]:
             this.log("phases", record(this, session, this.config.session.demonstrations))
     if "pretrain" not in done:
         this.log("phases", pretrain(this))
+    this = _watched(this, plan)
     curve = this.lines("curve")
     if not curve:
-        curve = [_point(this, "base", 0, plan.episodes)]
-    for steps in range(plan.every, plan.steps + 1, plan.every):
-        if steps <= curve[-1]["steps"]:
-            continue
-        stage = _until(this, steps)
-        with open_session(stage, is_realtime=False) as session:
-            session.play("finetune", total_steps=steps)
-        curve.append(_point(stage, "final", steps, plan.episodes))
+        curve = [_point(this, this, "base", 0, plan.episodes)]
+    now = this
+    for number, steps in enumerate(range(plan.every, plan.steps + 1, plan.every), start=2):
+        is_known = steps <= curve[-1]["steps"]
+        if METHODS[plan.method].clones:
+            now = _cloned_again(plan, now, out.with_name(f"{out.name}.{number}"))
+            if not is_known:
+                curve.append(_point(this, now, "base", steps, plan.episodes))
+        elif not is_known:
+            now = _until(this, steps)
+            with open_session(now, is_realtime=False) as session:
+                session.play("finetune", total_steps=steps)
+            curve.append(_point(this, now, "final", steps, plan.episodes))
     return result(plan, this, curve)
+
+
+def _watched(this: Run, plan: Plan) -> Run:
+    """Return the run as the person of its task watches it."""
+    config = load(RunConfig, this.config_file, overrides=list(TASKS[plan.task].person))
+    return dataclasses.replace(this, config=config)
+
+
+def _cloned_again(plan: Plan, before: Run, path: Path) -> Run:
+    """Return the run at `path`, whose base is cloned from a session on that of the run before, too (HG-DAgger)."""
+    if not (path / "base" / FILE).exists():
+        stage = _until(before, plan.every)
+        with open_session(stage, is_realtime=False) as session:
+            session.play("finetune", total_steps=plan.every)
+        shutil.rmtree(path, ignore_errors=True)  # half of one that was cut
+        begin_from(before.path, path)
+        pretrain(Run(path, load(RunConfig, path / "config.yaml", overrides=[ALL_CORRECTIONS])))
+    return _watched(Run.read(path), plan)
 
 
 def _open(plan: Plan, out: Path) -> Run:
@@ -78,12 +109,12 @@ def _until(this: Run, steps: int) -> Run:
     return dataclasses.replace(this, config=dataclasses.replace(this.config, training=training))
 
 
-def _point(this: Run, policy: str, steps: int, episodes: int) -> dict[str, Any]:
-    """Evaluate, and note the point of the curve; the base's is at 0 steps."""
-    clear_old(this, policy)
-    with open_session(this, is_realtime=False) as session:
-        card = evaluate(this, session, policy, episodes)
-    played = this.lines("episodes") if steps else []
+def _point(this: Run, now: Run, policy: str, steps: int, episodes: int) -> dict[str, Any]:
+    """Evaluate the run `now`, and note the point of the curve of `this`; the base's is at 0 steps."""
+    clear_old(now, policy)
+    with open_session(now, is_realtime=False) as session:
+        card = evaluate(now, session, policy, episodes)
+    played = [line for path in _runs(this.path) for line in Run.read(path).lines("episodes")] if steps else []
     finetuned = [line for line in played if line["phase"] == "finetune"]
     point = {
         "steps": steps,
@@ -97,6 +128,11 @@ def _point(this: Run, policy: str, steps: int, episodes: int) -> dict[str, Any]:
     }
     this.log("curve", point)
     return point
+
+
+def _runs(path: Path) -> list[Path]:
+    """Return the run at `path` and those that were begun from it, one after the other."""
+    return [path, *(later for later in path.parent.glob(f"{path.name}.*") if (later / "config.yaml").exists())]
 
 
 def result(plan: Plan, this: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:

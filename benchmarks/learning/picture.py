@@ -11,7 +11,18 @@ from benchmarks.learning.plans import METHODS, TASKS
 from benchmarks.learning.results import GOOD, Result, interquartile, of, share
 from sessions.plots import LIGHT, as_png, new_figure, put_legend
 
-COLOURS = {"gated": "#1f7a5c", "resfit": "#3b82c4", "hil-serl": "#e07a26", "rlpd": "#8a63c7", "rlif": "#c2453b"}
+COLOURS = {
+    "gated": "#1f7a5c",
+    "resfit": "#3b82c4",
+    "hil-serl": "#e07a26",
+    "rlpd": "#8a63c7",
+    "rlif": "#c2453b",
+    "rlif-base": "#c2453b",
+    "rlif-base-lag": "#e0a099",
+    "rlif-base-q": "#3b82c4",
+    "rlif-base-q-lag": "#9cc3e6",
+    "hg-dagger": "#e07a26",
+}
 
 
 def save(results: Sequence[Result], path: Path) -> None:

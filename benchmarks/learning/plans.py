@@ -25,8 +25,9 @@ class Task:
         steps: robot steps of a session; every: steps between two evaluations.
         python: interpreter; empty for the one that runs the benchmark.
         overrides: settings of the run, whatever the method.
-        methods: those that are run on it; empty for all.
+        methods: those that are run on it; empty for all that are not for some tasks only.
         seeds: how many at most; 0 for as many as a method has.
+        person: settings of the person who watches the session; the demonstrations are a practised one's.
     """
 
     env: str
@@ -36,21 +37,39 @@ class Task:
     overrides: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     seeds: int = 0
+    person: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Method:
-    """A preset at the size of a session, and how many seeds of it are run."""
+    """A preset at the size of a session, and how many seeds of it are run.
+
+    Attributes:
+        clones: HG-DAgger: nothing is learnt in the session; at every evaluation a new base is cloned from the
+            demonstrations and all corrections so far.
+        is_for_some: run only on the tasks that name it.
+    """
 
     preset: str
     overrides: tuple[str, ...] = ()
     seeds: int = 3
+    clones: bool = False
+    is_for_some: bool = False
 
 
 _BOUND = ("training.actor.bound=[0.5]", "training.actor.gripper_bound=2.0")
 """The same for every residual: one turns a gripper round, that the base holds open or closed, with 2 only."""
 
 _SEES = ("bc.base.vision.cameras=[front,wrist]", "bc.batch=64")
+
+_INTERVENTIONS = ("rlif-base", "rlif-base-lag", "rlif-base-q", "rlif-base-q-lag", "hg-dagger")
+
+
+def _watched_by(skill: str) -> Task:
+    """Return the peg watched by someone of this skill, who takes over where they would get on better (RLIF's rule)."""
+    person = (f"operator.skill={skill}", "operator.rule=value", "operator.reaction_time_s=0.3")
+    return Task("local", 1500, 500, overrides=_BOUND, methods=_INTERVENTIONS, person=person)
+
 
 # 20 demonstrations where that leaves something to learn: with them the base solves pick-cube.
 TASKS = {
@@ -87,6 +106,8 @@ TASKS = {
         BENCH_PYTHON,
         _BOUND,
     ),
+    "peg-apprentice": _watched_by("apprentice"),
+    "peg-clumsy": _watched_by("clumsy"),
 }
 
 # The papers' numbers are for hundreds of thousands of steps and a GPU. A session has some thousand steps and a
@@ -98,6 +119,24 @@ _EVERY_FOURTH = ("training.learner.actor_every=4",)
 def _written(values: Mapping[str, Any]) -> tuple[str, ...]:
     """Return settings as a command line has them: defaults may move, and a result says which they were."""
     return tuple(f"{key}={json.dumps(value)}" for key, value in sorted(values.items()))
+
+
+_FILTERED = ("training.learner.imitation=1.0", "training.learner.filters_imitation=true")
+_LAG = ("training.rewards.lag_steps=3",)  # 0.3 s at 10 Hz
+
+
+def _rlif_on_a_base(*overrides: str) -> Method:
+    """Return a residual on the base, without a gate, that is paid by interventions alone: RLIF as it is of use here."""
+    values = preset("gated").values | {
+        "training.rewards.success": 0.0,
+        "training.rewards.intervention": 1.0,
+        "training.learner.imitation": 0.0,
+        "training.actor.gate": "none",
+        "training.actor.proof": 0.0,
+        "training.schedule.unlock": "steps",
+        "training.schedule.warmup_steps": 300,
+    }
+    return Method("gated", (*_written(values), *overrides), is_for_some=True)
 
 
 METHODS = {
@@ -115,6 +154,11 @@ METHODS = {
     ),
     "rlif": Method("rlif", (*_BUDGET, *_EVERY_FOURTH)),
     "gated": Method("gated", _written(preset("gated").values), seeds=5),
+    "rlif-base": _rlif_on_a_base(),
+    "rlif-base-lag": _rlif_on_a_base(*_LAG),
+    "rlif-base-q": _rlif_on_a_base(*_FILTERED),
+    "rlif-base-q-lag": _rlif_on_a_base(*_FILTERED, *_LAG),
+    "hg-dagger": Method("gated", ("training.updates=0",), clones=True, is_for_some=True),
 }
 
 
@@ -159,5 +203,10 @@ def plans(at_most: int = 0) -> list[Plan]:
         for seed in range(most)
         for task in TASKS
         for name, method in METHODS.items()
-        if seed < min(method.seeds, TASKS[task].seeds or method.seeds) and name in (TASKS[task].methods or METHODS)
+        if seed < min(method.seeds, TASKS[task].seeds or method.seeds) and _is_run(task, name)
     ]
+
+
+def _is_run(task: str, method: str) -> bool:
+    named = TASKS[task].methods
+    return method in named if named else not METHODS[method].is_for_some

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.bench_learning import Campaign
 from benchmarks.learning import picture, results, table
 from benchmarks.learning.one_run import require_same_plan
-from benchmarks.learning.plans import Plan
+from benchmarks.learning.plans import METHODS, TASKS, Plan, plans
 from robot.errors import ConfigError
 
 
@@ -57,6 +57,14 @@ def test_the_picture_has_a_panel_a_task_and_a_line_a_method(tmp_path: Path) -> N
     assert gated.get_ydata() == pytest.approx([0.42, 0.61])
     picture.save(found, tmp_path / "curves.png")
     assert matplotlib.image.imread(tmp_path / "curves.png").ndim == 3
+
+
+def test_every_method_has_a_colour_and_runs_only_where_it_is_meant_to() -> None:
+    chosen = plans()
+    assert set(METHODS) == set(picture.COLOURS) == {plan.method for plan in chosen}
+    assert {plan.task for plan in chosen} == set(TASKS)
+    assert not [plan for plan in chosen if METHODS[plan.method].is_for_some and not TASKS[plan.task].person]
+    assert len({plan.name for plan in chosen}) == len(chosen)
 
 
 def test_a_result_counts_only_for_the_settings_it_was_run_with(tmp_path: Path) -> None:

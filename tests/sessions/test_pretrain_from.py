@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from sessions.cli import EXIT_INTERRUPTED, main
+from sessions.pretrain import corrections_of
 from sessions.run import Run
 from sessions.run_config import RunConfig
 
@@ -68,3 +70,22 @@ def test_a_session_without_a_persons_step_adds_nothing_and_says_so(
     (old / "eval_base.zarr").rename(old / "online.zarr")  # played without a person
     assert main(["pretrain", "--from", str(old), "--run", str(new), "bc.updates=5"]) == 0
     assert "and 0 steps of corrections" in capsys.readouterr().out
+
+
+def test_corrections_of_earlier_sessions_stay(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    for run in (first, second):  # a session in which the operator plays all of it stands for one that is corrected
+        if run == first:
+            assert main(["record", "--env", "local", "--run", str(run), "--episodes", "2"]) == 0
+        shutil.copytree(first / "demos.zarr", run / "online.zarr")
+        assert (
+            main(["pretrain", "--from", str(run), "--run", str(second if run == first else third), "bc.updates=5"]) == 0
+        )
+    of_one, of_two = (Run.read(run).lines("phases")[-1]["corrections"] for run in (second, third))
+    assert of_two == 2 * of_one > 0
+    assert [path.name for path in corrections_of(third)] == ["1.zarr", "2.zarr"]
+    assert main(["pretrain", "--run", str(third), "bc.updates=5"]) == 0
+    assert Run.read(third).lines("phases")[-1]["corrections"] == of_two
+    capsys.readouterr()
+    assert main(["pretrain", "--run", str(third), "bc.updates=5", "bc.filters_corrections=true"]) == 1
+    assert "asks the critics of the session" in capsys.readouterr().err

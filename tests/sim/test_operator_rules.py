@@ -9,6 +9,8 @@ import pytest
 
 from robot.se3 import Pose
 from teleop.operator import OperatorConfig, SimulatedOperator
+from teleop.operator_config import SKILLS
+from teleop.operator_hand import Hand, Sight
 
 TICK_NS = 100_000_000
 POINTING_DOWN = np.array([1.0, 0.0, 0.0, 0.0])
@@ -76,3 +78,24 @@ def test_the_same_seed_takes_over_at_the_same_ticks() -> None:
     config = replace(VALUE, rule="random", onset=0.2)
     assert engaged(config, [0.1] * 60, seed=3) == engaged(config, [0.1] * 60, seed=3)
     assert engaged(config, [0.1] * 60, seed=3) != engaged(config, [0.1] * 60, seed=4)
+
+
+@pytest.mark.parametrize("skill", SKILLS)
+def test_skill_makes_the_aim_worse_by_its_factor(skill: str) -> None:
+    config = OperatorConfig(skill=skill, carelessness=0.0, motion_noise=0.0)
+    aims = [Hand(config, np.random.default_rng(seed), False)._aim_m for seed in range(400)]
+    # the standard deviation of 800 draws is off by 2.5 %
+    assert np.std(aims) == pytest.approx(SKILLS[skill].aim * config.aim_error_m, rel=0.1)
+
+
+def test_who_has_no_insight_aims_as_badly_on_the_rim_as_before() -> None:
+    on_the_rim = Sight(0.0, 0.0, 0.0, 0.0)
+    left = {}
+    for skill in ("practised", "clumsy"):
+        hand = Hand(OperatorConfig(skill=skill, motion_noise=0.0), np.random.default_rng(0), False)
+        hand._aim_m = np.array([0.001, 0.0])
+        for _ in range(30):
+            hand.axes(on_the_rim, 0.1)
+        left[skill] = hand._aim_m[0]
+    assert left["practised"] < 0.0002
+    assert left["clumsy"] == 0.001
