@@ -20,6 +20,7 @@ from robot.errors import StoreError
 from robot.store.check import check
 from robot.store.disk import disk_errors
 from robot.store.lock import locked
+from robot.store.remarks import FILE as REMARKS
 from robot.store.tables import JOURNAL, Tables
 
 ROOT = "zarr.json"
@@ -77,7 +78,8 @@ def files_of(root: Path) -> list[str]:
     files = (file for file in root.rglob("*") if file.is_file() and not file.is_symlink())
     names = (file.relative_to(root).as_posix() for file in files)
     session = str(PurePosixPath(JOURNAL).parent)
-    kept = sorted(name for name in names if not name.startswith(f"{session}/") or name == f"{session}/{ROOT}")
+    kept_of_it = (f"{session}/{ROOT}", REMARKS)
+    kept = sorted(name for name in names if not name.startswith(f"{session}/") or name in kept_of_it)
     return [*(name for name in kept if name != ROOT), ROOT]
 
 

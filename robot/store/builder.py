@@ -13,6 +13,8 @@ import ctypes
 import errno
 import os
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +26,7 @@ from robot.errors import StoreError
 from robot.specs import RobotSpec
 from robot.store.disk import disk_errors
 from robot.store.journal import EpisodeHeader
+from robot.store.remarks import Remark
 from robot.store.tables import Tables
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -61,12 +64,14 @@ class StoreBuilder:
         attributes: dict[str, str | int | float],
         steps: NDArray[np.void],
         final: NDArray[np.void] | None,
+        remarks: Sequence[Remark] = (),
     ) -> int:
         """Append an episode; returns its index.
 
         Args:
             steps: (T,) of type `row`, T at least 1, the end's flags in the last one.
             final: (1,) of what followed; None where it is not known.
+            remarks: what was said of it, whatever index they name.
 
         Raises:
             StoreError: no step, wrong type, or the disk is full.
@@ -77,7 +82,10 @@ class StoreBuilder:
             )
         header = EpisodeHeader(self._digest, len(self._tables.ends()), seed, attributes)
         with disk_errors(self._tables.path, "The store was not made."):
-            return self._tables.commit(header, steps, final, is_synced=False)
+            index = self._tables.commit(header, steps, final, is_synced=False)
+            for remark in remarks:
+                self._tables.remarks.append(replace(remark, episode=index))
+            return index
 
     def finish(self, old: Path | None = None) -> None:
         """Put the store in its place at once; what stood there, whose writer's lock is the caller's, is moved to `old`.

@@ -12,6 +12,8 @@ from robot.store.disk import disk_errors
 from robot.store.episode import Episode
 from robot.store.metadata import check_metadata
 from robot.store.reader import StoreReader
+from robot.store.remarks import ENDS
+from robot.store.remarks import FILE as REMARKS
 from robot.store.repair import is_torn_commit
 from robot.store.schema import NO_STAMP
 from robot.store.tables import JOURNAL, Tables
@@ -28,7 +30,8 @@ def info(path: str | Path) -> dict[str, str | int | float]:
         tables = Tables.open(Path(path))
         ends = tables.ends()
         steps = int(ends[-1]) if len(ends) else 0
-        flags = {name: int(tables.episodes[name].rows(0, len(ends)).sum()) for name in ("is_success", "is_aborted")}
+        tables.remarks.refresh()
+        flags = {name: _count(tables, name, len(ends)) for name in ("is_success", "is_aborted")}
         is_human = tables.data["source"].rows(0, steps) == Source.HUMAN
         goes_on = np.append([False], is_human[:-1])[:steps]
         goes_on[ends[:-1]] = False  # in the step before, not in the episode before
@@ -56,7 +59,7 @@ def check(path: str | Path) -> list[str]:
     """
     tables = Tables.open(Path(path))
     with disk_errors(tables.path, "The check was not finished."):
-        problems = check_metadata(tables) or _check_counts(tables)
+        problems = check_metadata(tables) or _check_counts(tables) or _check_remarks(tables, len(tables.ends()))
         if problems:
             return problems
         reader = StoreReader(tables)
@@ -67,6 +70,25 @@ def check(path: str | Path) -> list[str]:
                 found = [str(error)]
             problems += [f"Episode {index}: {what}" for what in found]
     return problems
+
+
+def _count(tables: Tables, flag: str, episodes: int) -> int:
+    """Return how many episodes have a flag, after all that was said of them."""
+    down = np.array(tables.episodes[flag].rows(0, episodes), bool)
+    for index, end in tables.remarks.ends.items():
+        if index < episodes:
+            down[index] = flag in ENDS[end]
+    return int(down.sum())
+
+
+def _check_remarks(tables: Tables, episodes: int) -> list[str]:
+    try:
+        tables.remarks.refresh()
+    except StoreError as error:
+        return [str(error)]
+    # a mark on an episode that runs, or died before its first step, waits for it
+    odd = [remark.episode for remark in tables.remarks.all if remark.episode > episodes]
+    return [f"{REMARKS} speaks of episode {index}, and there are {episodes}." for index in odd[:1]]
 
 
 def _check_counts(tables: Tables) -> list[str]:

@@ -18,26 +18,23 @@ from robot.errors import StoreError
 from robot.store.builder import StoreBuilder
 from robot.store.disk import disk_errors
 from robot.store.lock import locked
+from robot.store.remarks import ENDS, Remark, end_of, ended
 from robot.store.schema import END_FLAGS
 from robot.store.tables import JOURNAL, Tables, decode_attributes, require_same_robot
-
-ENDS: Mapping[str, tuple[str, ...]] = {
-    "success": ("is_terminated", "is_success"),
-    "failure": ("is_terminated",),
-    "truncated": ("is_truncated",),
-    "aborted": ("is_truncated", "is_aborted"),
-}
-"""How an episode may end, and the flags that say so."""
 
 
 @dataclass(frozen=True, eq=False)
 class Whole:
-    """One episode as the journal has it: rows (T,) with images, what followed (1,) or None, seed and attributes."""
+    """One episode as the journal has it: rows (T,) with images, what followed (1,) or None, seed and attributes.
+
+    `remarks` are what was said beside its steps; how it ended after all is in the rows.
+    """
 
     seed: int
     attributes: dict[str, str | int | float]
     steps: NDArray[np.void]
     final: NDArray[np.void] | None
+    remarks: tuple[Remark, ...] = ()
 
 
 Change = Callable[[int, Whole], Whole | None]
@@ -60,14 +57,21 @@ def read_whole(tables: Tables, index: int) -> Whole:
     for name, chunks in tables.data.items():
         steps[name] = chunks.rows(start, stop)
     columns: dict[str, Any] = {name: chunks.rows(index, index + 1) for name, chunks in tables.episodes.items()}
+    tables.remarks.refresh()
+    attributes = decode_attributes(columns["attributes"][0])
+    flags = {flag: bool(columns[flag][0]) for flag in END_FLAGS}
+    end = tables.remarks.ends.get(index, "")
+    if end and end != (before := end_of(flags)):
+        flags, attributes = ended(flags, end), attributes | {"relabelled_from": before}
     for flag in END_FLAGS:
-        steps[flag][-1] = columns[flag][0]
+        steps[flag][-1] = flags[flag]
     final = None
     if columns["has_final"][0]:
         final = np.zeros(1, row)
         for name, chunks in tables.final.items():
             final[name] = chunks.rows(index, index + 1)
-    return Whole(int(columns["seed"][0]), decode_attributes(columns["attributes"][0]), steps, final)
+    said = tuple(remark for remark in tables.remarks.of(index) if remark.kind != "end")
+    return Whole(int(columns["seed"][0]), attributes, steps, final, said)
 
 
 def drop(path: str | Path, episodes: Iterable[int], out: str | Path | None = None, seen: Seen = _unseen) -> Path:
@@ -109,11 +113,13 @@ def cut(whole: Whole, start: int, stop: int) -> Whole:
             f"The episode has {length} steps, from 0; a part of it begins at a step and stops behind a later one, at "
             f"{length} at most; found start {start} and stop {stop}."
         )
+    kept = (remark for remark in whole.remarks if remark.step is None or start <= remark.step < stop)
+    said = tuple(r if r.step is None else replace(r, step=r.step - start) for r in kept)
     if stop == length:
-        return replace(whole, steps=whole.steps[start:])
+        return replace(whole, steps=whole.steps[start:], remarks=said)
     steps, final = whole.steps[start:stop].copy(), whole.steps[stop : stop + 1].copy()
     steps["is_truncated"][-1] = True
-    return replace(whole, steps=steps, final=final)
+    return replace(whole, steps=steps, final=final, remarks=said)
 
 
 def relabel(path: str | Path, ends: Mapping[int, str], out: str | Path | None = None, seen: Seen = _unseen) -> Path:
@@ -132,7 +138,7 @@ def relabel(path: str | Path, ends: Mapping[int, str], out: str | Path | None = 
         if index not in ends:
             return whole
         steps = whole.steps.copy()
-        before = next(name for name, flags in ENDS.items() if flags == tuple(f for f in END_FLAGS if steps[f][-1]))
+        before = end_of({flag: steps[flag][-1] for flag in END_FLAGS})
         for flag in END_FLAGS:
             steps[flag][-1] = flag in ENDS[ends[index]]
         return replace(whole, steps=steps, attributes={**whole.attributes, "relabelled_from": before})
@@ -157,7 +163,7 @@ def merge(sources: Sequence[str | Path], out: str | Path, seen: Seen = _unseen) 
             own = {k: v for k, v in one.attributes.items() if k not in shared}
             for index in range(len(one.ends())):
                 whole = read_whole(one, index)
-                builder.add(whole.seed, {**own, **whole.attributes}, whole.steps, whole.final)
+                builder.add(whole.seed, {**own, **whole.attributes}, whole.steps, whole.final, whole.remarks)
                 seen()
         builder.finish()
     return Path(out)
@@ -188,7 +194,7 @@ def _rebuilt(tables: Tables, out: str | Path | None, change: Change, named: set[
             for index in range(count):
                 changed = change(index, read_whole(tables, index))
                 if changed is not None:
-                    builder.add(changed.seed, changed.attributes, changed.steps, changed.final)
+                    builder.add(changed.seed, changed.attributes, changed.steps, changed.final, changed.remarks)
                 seen()
         builder.finish(None if out is not None else _free(path))
     return target

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from robot.errors import StoreError
 from robot.store.chunks import Chunks
+from robot.store.remarks import Remark
 from robot.store.tables import Tables
 from robot.types import Observation, Source
 
@@ -30,7 +31,8 @@ class Episode:
         timing_ns: (T, 6) int64, the attributes of `StepTiming` in their order.
         final_base_action: (A,); final_chunk_phase; final_stamp_ns: as in FinalRecord.
         has_final: False where the session died before it saw what followed the last action.
-        attributes: of the episode, with its "seed".
+        attributes: of the episode, with its "seed"; "relabelled_from" where it was said later that it ended otherwise.
+        remarks: what was said of it beside its steps: marks, notes, later ends.
     """
 
     index: int
@@ -59,6 +61,7 @@ class Episode:
     final_chunk_phase: int
     final_stamp_ns: int
     attributes: dict[str, str | int | float]
+    remarks: tuple[Remark, ...]
     _tables: Tables = field(repr=False)
     _start: int = field(repr=False)
 

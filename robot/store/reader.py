@@ -13,6 +13,7 @@ from robot.specs import RobotSpec
 from robot.store.chunks import Chunks
 from robot.store.disk import disk_errors
 from robot.store.episode import Episode
+from robot.store.remarks import end_of, ended
 from robot.store.schema import END_FLAGS
 from robot.store.tables import Tables, decode_attributes, require_same_robot
 
@@ -34,6 +35,8 @@ class StoreReader:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._ends = tables.ends()
+        tables.remarks.refresh()
+        self._told = dict(tables.remarks.ends)
         self._blocks: OrderedDict[tuple[str, str, int], tuple[int, NDArray[np.generic]]] = OrderedDict()
 
     @staticmethod
@@ -79,7 +82,13 @@ class StoreReader:
         """Look for newly committed episodes; returns how many there are in all."""
         with disk_errors(self._tables.path, "Nothing new was read."):
             self._ends = self._tables.ends()
+            self._tables.remarks.refresh()
         return len(self._ends)
+
+    def changed(self) -> list[int]:
+        """Return the episodes of which it was said since the last call that they ended otherwise; see `refresh`."""
+        found, self._told = self._told, dict(self._tables.remarks.ends)
+        return sorted(index for index, end in self._told.items() if found.get(index) != end and index < len(self))
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -114,6 +123,9 @@ class StoreReader:
         }
         final = {name: self._rows("final", name, index, index + 1)[0] for name in FINAL_NAMES}
         attributes = decode_attributes(self._rows("episodes", "attributes", index, index + 1)[0])
+        end = self._tables.remarks.ends.get(index, "")
+        if end and end != (before := end_of(flags)):
+            flags, attributes = ended(flags, end), attributes | {"relabelled_from": before}
         seed = int(self._rows("episodes", "seed", index, index + 1)[0])
         return Episode(
             index=index,
@@ -127,6 +139,7 @@ class StoreReader:
             final_chunk_phase=int(final["chunk_phase"]),
             final_stamp_ns=int(final["stamp_ns"]),
             attributes={**attributes, "seed": seed},
+            remarks=self._tables.remarks.of(index),
             _tables=self._tables,
             _start=start,
         )

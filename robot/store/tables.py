@@ -18,6 +18,7 @@ from robot.store.chunks import Batch, Chunks
 from robot.store.create import FORMAT, create_arrays
 from robot.store.disk import OpenFolder
 from robot.store.journal import EpisodeHeader
+from robot.store.remarks import Remarks
 from robot.store.schema import ATTRIBUTE_BYTES, END_FLAGS, ENDS_ROWS, SCHEMA_VERSION, Field, Schema, first_difference
 from robot.store.shards import ShardedChunks
 
@@ -35,6 +36,7 @@ class Tables:
         attributes: of the store, as given at creation.
         created: date and time (ISO 8601, UTC).
         version: of the schema it was written with.
+        remarks: what was said of its episodes beside their steps.
     """
 
     def __init__(self, path: Path, folder: OpenFolder, schema: Schema, attributes: dict[str, Any]) -> None:
@@ -50,6 +52,7 @@ class Tables:
         self.episodes = {name: chunks_of(folder, field) for name, field in schema.episodes.items()}
         self._ends = chunks_of(folder, schema.ends)
         self._known = np.empty(0, np.int64)
+        self.remarks = Remarks(folder.path, path)
 
     @staticmethod
     def create(path: Path, spec: RobotSpec, attributes: Mapping[str, str]) -> Tables:

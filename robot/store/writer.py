@@ -17,6 +17,7 @@ from robot.specs import RobotSpec
 from robot.store.disk import disk_errors
 from robot.store.journal import FINAL, STEP, EpisodeHeader, JournalWriter, read_journal
 from robot.store.lock import WriterLock, locked
+from robot.store.remarks import Remark
 from robot.store.repair import Repair, recover
 from robot.store.schema import END_FLAGS, NO_STAMP
 from robot.store.tables import JOURNAL, Tables, encode_attributes, require_same_robot
@@ -198,6 +199,23 @@ class StoreWriter(StepSink):
                 self._tables.trim()  # what a commit that failed has left
             journal.remove()
         self._journal = None
+
+    @property
+    def count(self) -> int:
+        """Committed episodes, which is the index of the running or the next one."""
+        return len(self._tables.ends())
+
+    def remark(self, remark: Remark) -> None:
+        """Keep what was said of an episode, of the running one as well; readers see it with their next `refresh`.
+
+        Raises:
+            StoreError: there is no such episode, or an end is said of one that has none yet; or the disk is full.
+        """
+        most = self.count - 1 if remark.kind == "end" or self._journal is None else self.count
+        if not remark.episode <= most:
+            raise StoreError(f"{self._tables.path} has {self.count} episodes; nothing can be said of {remark.episode}.")
+        with disk_errors(self._tables.path, "The remark was not kept; everything else is."):
+            self._tables.remarks.append(remark)
 
     def close(self) -> None:
         """Give up the store; a running episode stays in the journal. May be called twice."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from robot.errors import StoreError
 from robot.specs import RobotSpec
-from robot.store.edit import ENDS, Whole
+from robot.store.edit import Whole
+from robot.store.remarks import ENDS, end_of
 from robot.store.schema import END_FLAGS
 from robot.store.tables import Tables
 from sessions.formats.draft import Columns, Draft
@@ -67,8 +68,7 @@ def parse_header(text: Any, where: str) -> Header:
 
 def end_name(whole: Whole) -> str:
     """Return how an episode ended, one of `ENDS`."""
-    flags = tuple(flag for flag in END_FLAGS if whole.steps[flag][-1])
-    return next((name for name, one in ENDS.items() if one == flags), "truncated")
+    return end_of({flag: whole.steps[flag][-1] for flag in END_FLAGS}) or "truncated"
 
 
 def episode_json(whole: Whole) -> str:

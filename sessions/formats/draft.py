@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robot.errors import StoreError
 from robot.specs import ArraySpec, RobotSpec
 from robot.store.builder import StoreBuilder
-from robot.store.edit import ENDS
+from robot.store.remarks import ENDS
 from robot.store.schema import NO_STAMP, Schema
 from robot.types import NO_VERSION, Label, Source
 from sessions.formats.guard import MAX_EPISODE_BYTES, MAX_EPISODES, require, require_size
@@ -31,7 +31,7 @@ class Draft:
     Attributes:
         name: of the episode, for errors.
         columns: (T, ...) by name in the store: every observation key and "action"; any other where it is known.
-        end: how it ended, one of `robot.store.edit.ENDS`.
+        end: how it ended, one of `robot.store.remarks.ENDS`.
         final: (...) by observation key: what followed the last action; None where it is not known. May have
             base_action, chunk_phase and stamp_ns as well.
         attributes: of the episode.

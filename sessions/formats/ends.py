@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def end_of(is_done: bool | None, reward: float | None, is_success: bool | None = None) -> tuple[str, str]:
-    """Return the end (as in `robot.store.edit.ENDS`) and what the log leaves open, or "".
+    """Return the end (as in `robot.store.remarks.ENDS`) and what the log leaves open, or "".
 
     A done flag alone does not tell a success from a time-out or a person's stop: robomimic, SERL and LeRobot set it for
     all of them. Only a success that is stated or paid for is taken as a termination.

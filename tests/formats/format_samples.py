@@ -9,7 +9,8 @@ import numpy as np
 from robot.specs import ArraySpec, RobotSpec
 from robot.store import Episode, StoreReader
 from robot.store.builder import StoreBuilder
-from robot.store.edit import ENDS, read_whole
+from robot.store.edit import read_whole
+from robot.store.remarks import ENDS
 from robot.store.schema import NO_STAMP, Schema
 from robot.store.tables import Tables
 

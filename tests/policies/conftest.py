@@ -91,6 +91,7 @@ def make_episode(
         "final_chunk_phase": 0,
         "final_stamp_ns": length,
         "attributes": {"seed": seed},
+        "remarks": (),
         "_tables": None,
         "_start": 0,
     }
