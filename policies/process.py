@@ -116,6 +116,21 @@ class Learning:
             self.save()
         return self.report()
 
+    def wait_for_next(self, online: StoreReader, stop: Stop) -> bool:
+        """Return True once there is an episode to take, False when `stop()` came first.
+
+        Meanwhile it takes in what is said of those that it took.
+        """
+        while True:
+            there = online.refresh()
+            for index in online.changed():
+                self.training.amend(online.episode(index))
+            if stop():
+                return False
+            if there > self.training.version:
+                return True
+            time.sleep(_POLL_S)
+
     def save(self) -> None:
         """Write a checkpoint."""
         checkpoint.save(self._paths.checkpoint, self.training)
@@ -170,7 +185,7 @@ def run_learner(spec: RobotSpec, paths: Paths, config: TrainingConfig, stop: Sto
             online = StoreReader.open(paths.online) if has_checkpoint(paths) else None
             progress = learning.begin(online, stop)
             online = online or _wait_for_store(paths.online, stop)
-            while online is not None and not training.is_finished and _wait_for_episode(online, training.version, stop):
+            while online is not None and not training.is_finished and learning.wait_for_next(online, stop):
                 version = training.version
                 progress = learning.take(online.episode(version), stop, behind=online.refresh() - version - 1)
             if online is not None:
@@ -214,15 +229,6 @@ def _wait_for_store(path: Path, stop: Stop) -> StoreReader | None:
             return None
         time.sleep(_POLL_S)
     return StoreReader.open(path)
-
-
-def _wait_for_episode(store: StoreReader, index: int, stop: Stop) -> bool:
-    """Return True once episode `index` is committed, False when `stop()` came first."""
-    while len(store) <= index and store.refresh() <= index:
-        if stop():
-            return False
-        time.sleep(_POLL_S)
-    return not stop()
 
 
 def _check_length(store: StoreReader | None, taken: int) -> None:

@@ -35,6 +35,14 @@ class _Published:
     is_doubted: bool
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """Who played an episode, and whether it was good."""
+
+    player: Player
+    is_good: bool
+
+
 @dataclass
 class Tally:
     """Episodes that went well and all of them; an older one counts `keeps` times the one after it."""
@@ -71,6 +79,7 @@ class Proof:
         self.base, self.learnt = Tally(0.95), Tally(0.85)
         self._is_doubted = self._is_on
         self._published = [_Published(is_open=False, is_doubted=False)]
+        self._outcomes: list[_Outcome | None] = []
 
     @property
     def shares(self) -> tuple[float, float]:
@@ -92,14 +101,32 @@ class Proof:
 
     def take(self, episode: Episode) -> None:
         """Count an episode that was played with weights that were published before."""
+        self._outcomes.append(self._outcome(episode))
+        self._count(self._outcomes[-1])
+
+    def amend(self, order: int, episode: Episode) -> None:
+        """Count all anew where the episode that was taken as number `order` ended otherwise."""
+        self._outcomes[order] = self._outcome(episode)
+        self.base, self.learnt = Tally(self.base.keeps), Tally(self.learnt.keeps)
+        self._is_doubted = self._is_on
+        for outcome in self._outcomes:
+            self._count(outcome)
+
+    def _outcome(self, episode: Episode) -> _Outcome | None:
+        """Return what an episode counts for; None for nothing."""
         if not self._is_on or not episode.length or episode.is_aborted:
-            return
+            return None
         by_policy = episode.source != Source.HUMAN
         is_good = bool(episode.is_success and by_policy.all())
         if self._is_bases(episode, by_policy):
-            self.base.add(is_good)
-        elif self._player(episode) == "gated":
-            self.learnt.add(is_good)
+            return _Outcome("base", is_good)
+        return _Outcome("gated" if self._player(episode) == "gated" else "trial", is_good)
+
+    def _count(self, outcome: _Outcome | None) -> None:
+        if outcome is None:
+            return
+        if outcome.player != "trial":
+            (self.base if outcome.player == "base" else self.learnt).add(outcome.is_good)
         base, learnt = self.shares
         self._is_doubted = learnt < base - (0.0 if self._is_doubted else self.TOLERANCE)
 

@@ -43,6 +43,7 @@ class EpisodeBuffer:
         self._rows = EpisodeRows()
         self._pools = {name: np.empty(0, np.int64) for name in POOLS}
         self._joined: dict[str, NDArray[np.int64]] = {}
+        self._numbers: dict[int, int] = {}
         self.episodes = dict.fromkeys((DEMO, ONLINE), 0)
         self.standardiser = states.standardiser
 
@@ -53,13 +54,29 @@ class EpisodeBuffer:
         self.episodes[origin] += 1
         if length < 1:
             return
+        number = self._rows.episodes
         start = self._rows.add(columns, reward, continues=not episode.is_terminated)
         rows = np.arange(start, start + length)
         self._grow(origin, rows)
         if origin == ONLINE:
+            self._numbers[episode.index] = number
             self._grow("human", rows[columns["is_human"][:length].astype(bool)])
             if episode.is_success:
                 self._grow("success", rows)
+
+    def amend(self, episode: Episode) -> None:
+        """Take in that an online episode, which may be here, ended otherwise than it was said at first."""
+        if (number := self._numbers.get(episode.index)) is None:
+            return
+        first, length = self._rows.extent(number)
+        reward = self._label(episode)[:length]
+        to_go = np.append(returns_to_go(reward, self._gamma), np.float32(0.0))
+        # where nobody saw what followed the last step its value does not count
+        self._rows.amend(number, reward, not episode.is_terminated and episode.has_final, to_go=to_go)
+        pool = self._pools["success"]
+        others = pool[(pool < first) | (pool >= first + length)]
+        added = np.arange(first, first + length if episode.is_success else first)
+        self._pools["success"] = np.concatenate([others, added])
 
     def fresh(self) -> EpisodeBuffer:
         """Return an empty buffer that sees, labels and standardises alike."""

@@ -227,6 +227,19 @@ class Training:
         if self.version == self.opened_at:
             self._release()
 
+    def amend(self, episode: Episode) -> None:
+        """Take in that an online episode ended otherwise than it was said at first, once it has been taken.
+
+        What it has taught is not unlearnt, and a guide that has shrunk (JSRL) stays.
+        """
+        if episode.index >= self.version:
+            return
+        self.buffer.amend(episode)
+        self.proof.amend(episode.index, episode)
+        self._held = [episode if held.index == episode.index else held for held in self._held]
+        recent = [episode if one.index == episode.index else one for one in self._recent]
+        self._recent = deque(recent, maxlen=RECENT)
+
     def _is_open_before(self, version: int) -> bool:
         return self.opened_at != NEVER and version >= self.opened_at
 

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from robot.types import Label
 
 HAND_BUTTONS = ("engage", "success", "failure", "discard")
 """Buttons of a hand on the console's page, in the order of `console/hand`."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What an operator says beside labels: `kind` (mark, note, undo, reaction), `text`, and when.
+
+    `step` is that of the running episode, None between two; `stamp_ns` is of the robot's clock.
+    """
+
+    kind: str
+    text: str
+    step: int | None
+    stamp_ns: int
 
 
 class LabelButtons:

@@ -8,15 +8,18 @@ import math
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from robot import priority
 from robot.env import RobotEnv
 from robot.errors import NudgeError, ResetStoppedError, RobotError
 from robot.interfaces import Policy
+from robot.labels import Heard
 from robot.liveness import ProcessWatch
 from robot.loop import EpisodeSummary, run_episode
 from robot.store import StoreSettings, StoreWriter
+from robot.store.remarks import Remark
 from sessions import build, learning
 from sessions.code_version import code_version
 from sessions.config import digest
@@ -48,6 +51,7 @@ class Actor:
         self._run, self._phase, self._is_realtime = run, phase, is_realtime
         self._config = run.config
         self._book = EpisodeBook(run, phase)
+        self._index, self._is_taken_back = 0, False
         self._policy = self._make_policy()
         self._robot = build.ros_robot(self._config, is_realtime, has_truth=phase.judge == "truth")
         self._robot.role = phase.role
@@ -69,9 +73,11 @@ class Actor:
             # simulated episodes can be played again: what survives kill -9 is enough, power cuts cost no flush
             settings = StoreSettings(is_commit_synced=self._is_realtime)
             with StoreWriter.open(store, build.robot_spec(self._config), attributes, settings) as writer:
-                index, steps = self._book.progress(store)
+                self._book.open(store)
+                self._robot.on_remark = partial(self._hear, writer)
                 stops = 0
-                while not self._book.is_enough(index, steps, episodes):
+                while not self._book.is_enough(episodes):
+                    index = self._index = self._book.index
                     waited_s = self._take_weights(index)
                     try:
                         summary = self._episode(writer, index)
@@ -80,14 +86,9 @@ class Actor:
                             raise  # in simulated time nothing passes by itself
                         stops = self._after_stop(str(error), index, 0, stops + 1)
                         continue
-                    steps += summary.steps
-                    self._book.log(summary, index, steps, waited_s)
-                    self._log_remarks(index)
-                    self._book.log_timing(summary, index, self._config.control.period_s)
+                    self._book.log(summary, index, waited_s)
+                    self._take_back(writer)
                     stops = self._after_stop(summary.cause, index, summary.steps, stops + 1) if summary.cause else 0
-                    # what was stopped or discarded is no demonstration and no evaluation: its seed comes again
-                    if not summary.is_aborted or self._phase.name == "finetune":
-                        index += 1
         except NudgeError as error:
             with contextlib.suppress(OSError):  # of a full disk there is a sentence already
                 self._run.log_stop(self._phase.name, str(error), "actor_ended")
@@ -106,11 +107,33 @@ class Actor:
         self._robot.publish_event("success" if summary.is_success else "end", steps=summary.steps)
         return summary
 
-    def _log_remarks(self, index: int) -> None:
-        """Keep the operator's notes and marks, in `metrics/remarks.jsonl`, with where in the episode they were made."""
-        remarks, self._robot.remarks = self._robot.remarks, []
-        for remark in remarks:
-            self._run.log("remarks", {"phase": self._phase.name, "episode": index} | remark)
+    def _hear(self, writer: StoreWriter, said: Heard) -> None:
+        """Keep what the operator says beside labels in `metrics/remarks.jsonl`, and in the store what is of an episode.
+
+        Outside an episode it is said of the last one. "undo" takes back how that ended, where a person says so.
+        """
+        line = {"stamp_ns": said.stamp_ns, "step": said.step, "say": said.kind, "text": said.text}
+        self._run.log("remarks", {"phase": self._phase.name, "episode": self._index} | line)
+        if said.kind == "undo":
+            self._is_taken_back = True
+            if said.step is not None or not writer.is_running:
+                self._take_back(writer)  # else: of an episode that ends just now, once it has
+        elif said.kind in ("mark", "note"):
+            is_of_this = said.step is not None or writer.is_running
+            if (episode := writer.count - (not is_of_this)) >= 0:
+                writer.remark(Remark(episode, said.kind, said.text, said.step, said.stamp_ns))
+
+    def _take_back(self, writer: StoreWriter) -> None:
+        """Count the last episode as aborted, where the operator has asked for it."""
+        if not self._is_taken_back:
+            return
+        self._is_taken_back = False
+        # an evaluation's judge is not mistaken, and nobody may choose what counts of it
+        if self._phase.judge == "operator" and self._book.take_back():
+            writer.remark(Remark(writer.count - 1, "end", "aborted"))
+            self._robot.publish_event("taken_back")
+        else:
+            self._robot.publish_event("nothing_to_take_back")
 
     def _after_stop(self, cause: str, index: int, steps: int, stops: int) -> int:
         """Log what stopped the episode, or the reset before it; returns how many were stopped in a row.

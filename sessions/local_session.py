@@ -87,19 +87,17 @@ class LocalSession:
         attributes = {"phase": phase.name, "config_digest": digest(self._config), "code": code_version()}
         unsynced = StoreSettings(is_commit_synced=False)  # simulated episodes can be played again
         with StoreWriter.open(store, spec, attributes, unsynced) as writer, self._learning(phase) as learner:
-            index, steps = book.progress(store)
+            book.open(store)
             recent = self.lines(phase.name)[-RECENT:]
             with Progress(phase.name.replace("_", " "), total=total_steps or episodes) as progress:
-                progress.go_on(steps if total_steps else index)
-                while not book.is_enough(index, steps, episodes):
+                progress.go_on(book.steps if total_steps else book.episodes)
+                while not book.is_enough(episodes):
+                    index = book.index
                     waited_s = self._take_weights(policy, learner, index, progress)
                     summary = self._episode(env, policy, writer, phase, index)
-                    steps += summary.steps
-                    book.log(summary, index, steps, waited_s)
-                    book.log_timing(summary, index, spec.period_s)
+                    book.log(summary, index, waited_s, is_repeatable=False)
                     recent = [*recent, _line(summary)][-RECENT:]
                     progress.advance(summary.steps if total_steps else 1, note(recent))
-                    index += 1
                 if learner is not None:
                     learner.finish(progress)
 

@@ -26,7 +26,11 @@ from robot.usage import Usage
 
 CLEARING = ("arm/reset_fault", "mux/clear_fault", "mux/enable")
 """What brings a robot back after an emergency stop, in this order."""
-ANSWER_S = 3.0
+UNDONE = {
+    "taken_back": "The last label is taken back: the episode counts as aborted.",
+    "nothing_to_take_back": "There is no label that could be taken back.",
+}
+"""What the session answers to an undo, by its event."""
 TIMES = 100
 
 
@@ -79,7 +83,7 @@ class ConsoleNode(NudgeNode):
         self._policy: dict[str, Any] = {}
         self._times: dict[str, deque[float]] = {name: deque(maxlen=TIMES) for name in ("commanded", "executed")}
         self._usage = Usage()
-        self._began_s, self._coach = 0.0, ""
+        self._began_s, self._coach, self._told = 0.0, "", 1
         self._server: Server | None = None
         self._wanted: list[Callable[[str], None]] = []
 
@@ -235,7 +239,10 @@ class ConsoleNode(NudgeNode):
     def _on_event(self, message: Any) -> None:
         parts = messages.to_event(message.data)
         with self._lock:
-            if parts.get("event") == "start":
+            if parts.get("event") in UNDONE:
+                self._shown["told"] = {"number": self._told, "text": UNDONE[parts["event"]]}
+                self._told += 1
+            elif parts.get("event") == "start":
                 self._began_s = time.monotonic()
                 self._episode = {"is_running": True, "step": 0}
             else:

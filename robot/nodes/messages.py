@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, JointState, Joy
 
 from robot.clock import NANOSECONDS
+from robot.labels import Heard
 from robot.se3 import Pose
 from robot.types import ROLES, Array, Decision, Label, Source
 
@@ -182,6 +183,12 @@ def from_decision(decision: Decision, step: int, role: str, stamp_ns: int) -> Jo
     info |= {f"base{i}": float(v) for i, v in enumerate(decision.base_action)}
     info |= {f"residual{i}": float(v) for i, v in enumerate(decision.residual)}
     return from_named(info, stamp_ns)
+
+
+def to_heard(text: str, step: int, stamp_ns: int) -> Heard:
+    """Return what a `console/say` text says, at `step` of the running episode, -1 between two."""
+    said = to_event(text)
+    return Heard(str(said.get("say", "")), str(said.get("text", "")), step if step >= 0 else None, stamp_ns)
 
 
 def to_event(text: str) -> dict[str, Any]:

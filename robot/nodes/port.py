@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 
 from robot.actions import ActionMap
 from robot.errors import ResetStoppedError, RobotError
-from robot.labels import LabelButtons
+from robot.labels import Heard, LabelButtons
 from robot.nodes import messages, streams
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.reset import seed_parameter
@@ -53,7 +53,7 @@ class RosRobot(NudgeNode):
         guard: asked at every tick and all through a reset (real time); a sentence that it returns ends them.
         stop: what stopped the last episode; None where nothing did.
         mux: what the mux says of itself.
-        remarks: what the operator said beside labels, with the step; whoever reads them takes them.
+        on_remark: told what the operator says beside labels.
     """
 
     beats_alone = True
@@ -73,7 +73,7 @@ class RosRobot(NudgeNode):
         self.role = "watch"
         self.guard: Callable[[], str] = lambda: ""
         self.stop: Stop | None = None
-        self.remarks: list[dict[str, Any]] = []
+        self.on_remark: Callable[[Heard], None] = lambda said: None
         self._is_closed = self._is_ended = False
         self._actions, self._cameras = actions, cameras
         self._states = streams.states(has_tracker=has_tracker) | ({"truth": "sim/state"} if has_truth else {})
@@ -90,7 +90,7 @@ class RosRobot(NudgeNode):
         self.mux, self._pictures = MuxWatch(), streams.PictureWatch()
         self._path_times, self._labels = PathTimes(), LabelButtons()
         self._pose: Any = None
-        self._stamp_ns = self._captured_ns = self._observed_ns = self._episode_step = 0
+        self._stamp_ns, self._captured_ns, self._observed_ns, self._episode_step = 0, 0, 0, -1
         self._nodes = ("arm", "mux", "teleop", "reset", *(f"camera_{camera}" for camera in cameras))
         self._ready_nodes: set[str] = set()
         self.bring_up()
@@ -179,6 +179,7 @@ class RosRobot(NudgeNode):
         """
         if self._is_ended:
             return
+        self._episode_step = -1
         timeout_s = timeout_s if self.stop is None else min(timeout_s, STOPPED_TIMEOUT_S)
         asked = {name: self._triggers[name].call_async(Trigger.Request()) for name in ("mux/episode_end", "arm/hold")}
         silent = lambda: f"{' and '.join(n for n, f in asked.items() if not f.done())} did not answer"  # noqa: E731
@@ -250,7 +251,7 @@ class RosRobot(NudgeNode):
         self._ticks.take_answer("joy", message)
 
     def _on_say(self, message: Any) -> None:
-        self.remarks.append({"stamp_ns": self._stamp_ns, "step": self._episode_step} | messages.to_event(message.data))
+        self.on_remark(messages.to_heard(message.data, self._episode_step, self._stamp_ns))
 
     def _on_timing(self, what: str, key: str, message: Any) -> None:
         self._path_times.tell(what, messages.stamp_of(message), messages.to_named(message)[key])
@@ -288,7 +289,6 @@ class RosRobot(NudgeNode):
         return {} if self.graph.is_lockstep else {"learner_lost": self.guard(), "sensor_spoilt": self._pictures.problem}
 
     def _lost(self) -> str:
-        """The first sentence of these, "" for none."""
         return next(filter(None, self._unseen().values()), "")
 
     def _not_ready(self) -> str:

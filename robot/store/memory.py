@@ -43,8 +43,11 @@ class Memory:
         return self._reader.spec
 
     def refresh(self) -> int:
-        """Take in new episodes; returns how many."""
+        """Take in new episodes, and what has been said of those that are here; returns how many are new."""
         before, there = self._taken, self._reader.refresh()
+        for index in self._reader.changed():
+            if index < before:
+                self._amend(self._reader.episode(index))
         while self._taken < there:  # counted one by one: an episode that cannot be read now is asked for again
             self._add(self._reader.episode(self._taken))
             self._taken += 1
@@ -74,6 +77,19 @@ class Memory:
         for number, index in enumerate(self._kept):
             episode = self._reader.episode(index)
             self.rows.relabel(number, label(episode)[: episode.transitions])
+
+    def _amend(self, episode: Episode) -> None:
+        """Take in that an episode ended otherwise."""
+        if episode.index not in self._kept:
+            return
+        number = self._kept.index(episode.index)
+        first, length = self.rows.extent(number)
+        continues = not episode.is_terminated and episode.has_final
+        self.rows.amend(number, self._label(episode)[:length], continues)
+        rows = self.pool("success")
+        others = rows[(rows < first) | (rows >= first + length)]
+        added = np.arange(first, first + length if episode.is_success else first)
+        self._pools["success"] = [np.concatenate([others, added])]
 
     def _put_images(self, key: str, image_rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         data, final = self._reader.image_chunks(key)

@@ -74,6 +74,8 @@ class Pools:
         """
         if not self.priority:
             return Places(self.draws.integers(size, count), np.ones(count, np.float32))
+        if self._ranked[name] > size:  # of windows that are gone: who is left is ranked anew
+            self._trees[name], self._ranked[name] = SumTree(), 0
         tree = self._trees[name]
         new = np.arange(self._ranked[name], size)
         tree.set(new, np.full(len(new), self._highest))

@@ -37,7 +37,10 @@ class Windows(NamedTuple):
 
 
 class EpisodeRows:
-    """Columns of many episodes, with room that doubles; `add` is the only way in, `relabel` the only change."""
+    """Columns of many episodes, with room that doubles; `add` is the only way in.
+
+    `relabel` and `amend` change how one was paid, and how it ended.
+    """
 
     def __init__(self) -> None:
         self._columns: dict[str, NDArray[Any]] = {}
@@ -95,13 +98,31 @@ class EpisodeRows:
         self._steps = np.append(self._steps, np.arange(start, start + length))
         return start
 
+    def amend(self, episode: int, reward: NDArray[np.float32], continues: bool, **columns: NDArray[np.generic]) -> None:
+        """Say otherwise how the episode that was added as number `episode` ended.
+
+        Args:
+            reward, continues: as in `add`.
+            columns: those of its T + 1 rows that follow from it, by name.
+        """
+        self.relabel(episode, reward)
+        start, length = self.extent(episode)
+        rows = slice(start, start + length + 1)
+        self._columns["continues"][rows] = float(continues)
+        for name, values in columns.items():
+            self._columns[name][rows] = values
+
     def relabel(self, episode: int, reward: NDArray[np.float32]) -> None:
         """Replace the rewards (T,) of the episode that was added as number `episode`."""
-        start = int(self._starts[episode])
-        length = int(self.column("end")[start]) - start
+        start, length = self.extent(episode)
         if len(reward) != length:
             raise StoreError(f"Episode {episode} has {length} transitions; found {len(reward)} rewards.")
         self._columns["reward"][start : start + length] = reward
+
+    def extent(self, episode: int) -> tuple[int, int]:
+        """Return the first row of the episode that was added as number `episode`, and how many transitions it has."""
+        start = int(self._starts[episode])
+        return start, int(self.column("end")[start]) - start
 
     def windows(self, first: NDArray[np.int64], n: int, gamma: float) -> Windows:
         """Return the windows of up to `n` steps that begin at rows `first` (B,).

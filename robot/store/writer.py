@@ -205,13 +205,18 @@ class StoreWriter(StepSink):
         """Committed episodes, which is the index of the running or the next one."""
         return len(self._tables.ends())
 
+    @property
+    def is_running(self) -> bool:
+        """Whether an episode has begun that is neither committed nor discarded."""
+        return self._journal is not None
+
     def remark(self, remark: Remark) -> None:
-        """Keep what was said of an episode, of the running one as well; readers see it with their next `refresh`.
+        """Keep what was said of an episode, also of the running or the next one; readers see it when they `refresh`.
 
         Raises:
             StoreError: there is no such episode, or an end is said of one that has none yet; or the disk is full.
         """
-        most = self.count - 1 if remark.kind == "end" or self._journal is None else self.count
+        most = self.count - 1 if remark.kind == "end" else self.count
         if not remark.episode <= most:
             raise StoreError(f"{self._tables.path} has {self.count} episodes; nothing can be said of {remark.episode}.")
         with disk_errors(self._tables.path, "The remark was not kept; everything else is."):

@@ -27,7 +27,8 @@ SPEAK_S, PRESS_S, SHOW_S = 0.04, 0.2, 0.1
 """How often the hand's word goes out; how long a key counts as pressed, since a terminal tells no release."""
 LABELS = {"y": "success", "n": "failure", "x": "discard"}
 STYLES = {"policy": "blue", "human": "dark_orange", "ready": "green", "resetting": "bright_black"}
-KEYS = "y success  n failure  x discard  m mark  t note  s STOP  c clear  q leave"
+KEYS = "y success  n failure  x discard  u undo  m mark  t note  s STOP  c clear  q leave"
+WORDS = {"s": "stop", "c": "clear", "m": "mark", "u": "undo"}
 WIDTH = 24
 
 
@@ -49,7 +50,7 @@ class TextConsole:
         self._page, self._number, self._began_s = "", 0, time.monotonic()
         self._pressed: dict[str, float] = {}
         self._note: str | None = None
-        self._told = ""
+        self._told, self._newest = "", -1
         self._is_over = False
         self._line: aiohttp.ClientWebSocketResponse | None = None
 
@@ -94,8 +95,16 @@ class TextConsole:
             told = json.loads(message.data)
             self._page = told.get("page", self._page)
             self._state = told.get("state", self._state)
+            self._answered(self._state.get("told"))
             self._episodes = told.get("episodes", self._episodes)
             self._told = told.get("answer", f"Refused: {told['refused']}." if "refused" in told else self._told)
+
+    def _answered(self, told: dict[str, Any] | None) -> None:
+        """Show what the session answers, once; what it said before this came is old."""
+        number = told["number"] if told else 0
+        if told and 0 <= self._newest < number:
+            self._told = told["text"]
+        self._newest = number
 
     async def _speak(self) -> None:
         """Tell what is pressed, as the page does; what has been said so has to go on being said."""
@@ -132,8 +141,8 @@ class TextConsole:
             self._note = ""
         elif key in ("q", "\x03", "\x04"):
             self._is_over = True
-        elif key in ("s", "c", "m"):
-            self._send({"s": "stop", "c": "clear", "m": "mark"}[key])
+        elif key in WORDS:
+            self._send(WORDS[key])
 
     def _type(self, key: str) -> None:
         assert self._note is not None

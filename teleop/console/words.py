@@ -26,6 +26,7 @@ KINDS = {
     "clear": frozenset(),
     "note": frozenset({"text"}),
     "mark": frozenset(),
+    "undo": frozenset(),
     "reaction": frozenset({"seconds"}),
     "invite": frozenset(),
     "give": frozenset({"to"}),

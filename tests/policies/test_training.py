@@ -14,6 +14,7 @@ from sample_runs import CONFIG, DEMOS, ONLINE
 from policies.mirror import Mirror, MirrorConfig
 from policies.training import StoppedError, Training
 from robot.errors import ConfigError
+from robot.store import Episode
 
 
 def begun(config=CONFIG, demos=DEMOS) -> Training:
@@ -163,3 +164,50 @@ def test_what_decides_the_run_is_in_its_config_and_where_it_ends_is_not() -> Non
     free = {"total_steps": 999, "checkpoint_every": 7, "threads": 2}
     assert begun(dataclasses.replace(CONFIG, **free)).config_json() == one
     assert begun(configured({"learner.tau": 0.1}, CONFIG)).config_json() != one
+
+
+ENDS = {
+    "success": {"is_terminated": True, "is_truncated": False, "is_aborted": False, "is_success": True},
+    "failure": {"is_terminated": True, "is_truncated": False, "is_aborted": False, "is_success": False},
+    "abort": {"is_terminated": False, "is_truncated": True, "is_aborted": True, "is_success": False},
+}
+
+
+def played(index: int, end: str, **more) -> Episode:
+    made = make_episode(4 + index % 3, seed=50 + index, end=end, human=(1, 2) if index % 2 else (), **more)
+    return dataclasses.replace(made, index=index)
+
+
+@pytest.mark.parametrize("unlock", ["ranked", "steps"])
+@pytest.mark.parametrize(("before", "after"), [(a, b) for a in ENDS for b in ENDS if a != b])
+def test_an_end_that_is_taken_back_leaves_what_is_drawn_from_as_if_it_had_been_said_at_first(
+    before: str, after: str, unlock: str
+) -> None:
+    settings = {"updates": 0, "schedule.unlock": unlock, "schedule.warmup_steps": 1000, "schedule.hold_out": 3}
+    settings |= {"actor.proof": 0.5, "sampler.success_share": 0.2}
+    config = configured(settings, CONFIG)
+    ends = ["success", "failure", "success", before, "failure", "success", "success"]
+    told, amended = begun(config), begun(config)
+    for index, end in enumerate(ends):
+        amended.take(played(index, end))
+        told.take(played(index, after if index == 3 else end))
+    amended.amend(dataclasses.replace(played(3, before), **ENDS[after]))
+    amended.amend(played(9, "abort"))  # of one that it has not taken: it will take it as it is
+    for name in ("reward", "continues", "to_go", "action", "end", "is_human"):
+        np.testing.assert_array_equal(amended.buffer.column(name), told.buffer.column(name), err_msg=name)
+    for pool in ("online", "human", "success"):
+        assert sorted(amended.buffer.pool(pool)) == sorted(told.buffer.pool(pool))
+    assert amended.proof.shares == told.proof.shares
+    assert amended.proof.doubt == told.proof.doubt
+    kept = [[(e.index, e.is_success, e.is_aborted) for e in training._held] for training in (amended, told)]
+    assert kept[0] == kept[1]
+    assert [e.is_success for e in amended._recent] == [e.is_success for e in told._recent]
+
+
+def test_nobodys_next_observation_is_not_bootstrapped_on_when_its_success_is_taken_back() -> None:
+    training = begun(configured({"updates": 0, "schedule.unlock": "steps"}, CONFIG))
+    training.take(played(0, "success", has_final=False))
+    training.amend(dataclasses.replace(played(0, "success", has_final=False), **ENDS["abort"]))
+    rows = training.buffer.pool("online")
+    assert not training.buffer.column("continues")[rows].any()
+    assert not training.buffer.column("reward")[rows].any()

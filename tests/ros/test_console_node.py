@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from nodes_rig import ACTIONS, REALTIME, Rig, rigged, target, wait_for
+from std_msgs.msg import String
 
 from robot.clock import SystemClock
 from robot.labels import HAND_BUTTONS
 from robot.nodes import messages
-from robot.nodes.console import ConsoleNode
+from robot.nodes.console import UNDONE, ConsoleNode
 from robot.nodes.teleop import DeviceNode
 from robot.types import Source
 from teleop.device_config import DeviceConfig
@@ -149,3 +150,14 @@ def test_what_is_known_of_episodes_is_shown(rig: Rig) -> None:
     view: dict[str, Any] = node.view()
     assert json.loads(json.dumps(view)) == view, "the view is JSON"
     assert node.picture("front") is None
+
+
+def test_what_the_session_answers_to_an_undo_is_shown_and_ends_no_episode(rig: Rig) -> None:
+    node = console(rig)
+    rig.person.send("episode/event", String(data='{"event": "start", "stamp_ns": 1}'))
+    wait_for(lambda: node.view()["episode"].get("is_running"), "the episode")
+    for number, (event, text) in enumerate(UNDONE.items(), start=1):
+        rig.person.send("episode/event", String(data=json.dumps({"event": event, "stamp_ns": 2})))
+        told = {"number": number, "text": text}
+        wait_for(lambda told=told: node.view().get("told") == told, "the answer")
+    assert node.view()["episode"]["is_running"]

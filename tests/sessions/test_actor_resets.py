@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from robot.errors import ResetStoppedError, RobotError
+from robot.labels import Heard
 from robot.local import LocalRobot
 from robot.nodes.stops import Stop
 from robot.store import StoreReader
@@ -50,7 +52,7 @@ class LateRobot:
         self.idled_s = 0.0
         self.stop: Stop | None = None
         self.role, self.guard = "watch", str
-        self.remarks: list[dict[str, Any]] = []
+        self.on_remark: Callable[[Heard], None] = lambda said: None
         self.seeds: list[int] = []
 
     def reset(self, seed: int) -> Outcome:

@@ -74,8 +74,8 @@ def test_a_reader_hears_of_it_with_its_next_look_and_only_once(path: Path) -> No
 
 def test_marks_may_be_made_in_the_running_episode_and_ends_may_not_be_said_of_it(path: Path) -> None:
     with StoreWriter.open(path, SPEC, {}, QUICK) as writer:
-        with pytest.raises(StoreError, match="has 3 episodes; nothing can be said of 3"):
-            writer.remark(Remark(3, "mark", step=0))
+        with pytest.raises(StoreError, match="has 3 episodes; nothing can be said of 4"):
+            writer.remark(Remark(4, "mark", step=0))
         plain = plain_episode(SPEC, 3, 4, "failure")
         writer.begin(plain.seed, plain.attributes)
         writer.append(plain.steps[0])

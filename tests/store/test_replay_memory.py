@@ -14,6 +14,7 @@ from robot.errors import ConfigError, StoreError
 from robot.store import Episode, StoreReader, StoreWriter
 from robot.store.frames import Frames
 from robot.store.prefetch import Prefetch
+from robot.store.remarks import Remark
 from robot.store.replay_memory import Replay, ReplayConfig
 from robot.types import Source
 
@@ -254,3 +255,28 @@ def test_a_pool_whose_share_rounds_to_no_window_gives_none(tmp_path: Path) -> No
         replay = Replay(readers, {"a": 0.95, "a:success": 0.05}, success, ReplayConfig(batch=4, priority=priority))
         replay.refresh()
         assert replay.draw().pool.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("end", ["success", "failure", "aborted"])
+@pytest.mark.parametrize("priority", [0.0, 0.6])
+def test_an_end_that_is_taken_back_is_drawn_as_it_is_now(tmp_path: Path, end: str, priority: float) -> None:
+    write(tmp_path / "a.zarr", model_of(MIXED))
+    config, shares = ReplayConfig(batch=256, n_step=3, priority=priority), {"a": 0.5, "a:success": 0.5}
+    replay = Replay({"a": StoreReader.open(tmp_path / "a.zarr")}, shares, success, config, seed=1)
+    replay.refresh()
+    replay.draw()
+    with StoreWriter.open(tmp_path / "a.zarr", SPEC, {}, QUICK) as writer:
+        for index in (0, 4):  # a success, and one that ran out of time
+            writer.remark(Remark(index, "end", end))
+    assert replay.refresh() == 0
+    fresh = Replay({"a": StoreReader.open(tmp_path / "a.zarr")}, shares, success, config, seed=2)
+    fresh.refresh()
+    for replayed in (replay, fresh):
+        sample = replayed.draw()
+        assert set(sample.episode[sample.pool == 1]) <= ({0, 4, 5} if end == "success" else {5})
+        aborted = sample.episode == 0
+        assert aborted.any()
+        assert bool((sample.ret[aborted] > 0.0).any()) == (end == "success")
+        last = aborted & (sample.step >= 2)
+        assert bool((sample.discount[last] > 0.0).all()) == (end == "aborted")
+    np.testing.assert_array_equal(replay.memories["a"].rows.column("reward"), fresh.memories["a"].rows.column("reward"))

@@ -104,6 +104,8 @@ def test_a_note_drives_nothing(served: Served, page: Any) -> None:
     assert all(hand == ((0.0,) * 6, frozenset()) for hand in served.robot.hands)
     page.keyboard.press("KeyM")
     assert served.robot.said.get(timeout=WAIT_S) == ("mark", "")
+    page.keyboard.press("KeyU")
+    assert served.robot.said.get(timeout=WAIT_S) == ("undo", "")
 
 
 def test_a_reaction_is_measured_and_drives_nothing(served: Served, page: Any) -> None:

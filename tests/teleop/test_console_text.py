@@ -85,12 +85,12 @@ def test_notes_marks_stop_and_clear(served: Served) -> None:
         type_("tyes sqm\x7f\r")  # keys that mean something else elsewhere
         await becomes(lambda: served.robot.said.qsize() == 2)
         type_("tnever mind\x1b")
-        type_("sc")
+        type_("usc")
         await becomes(lambda: served.robot.clears == 1)
         await becomes(lambda: "Cleared." in screen.getvalue())
 
     at_terminal(served, story)
-    assert [served.robot.said.get() for _ in range(2)] == [("mark", ""), ("note", "yes sq")]
+    assert [served.robot.said.get() for _ in range(3)] == [("mark", ""), ("note", "yes sq"), ("undo", "")]
     assert (served.robot.stops, served.robot.said.empty()) == (1, True)
 
 

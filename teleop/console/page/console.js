@@ -12,7 +12,7 @@ const tone = name => getComputedStyle(document.documentElement).getPropertyValue
 
 // ---------------------------------------------------------------- the line to the session
 
-let socket = null, page = "", number = 0, state = null, heard = 0, waitMs = 250;
+let socket = null, page = "", number = 0, state = null, heard = 0, waitMs = 250, newest = -1;
 
 function say(kind, more = {}) {
   if (socket?.readyState !== WebSocket.OPEN || !page) return;
@@ -26,7 +26,7 @@ function connect() {
     const told = JSON.parse(event.data);
     heard = performance.now(); waitMs = 250;
     if (told.page) { page = told.page; buildCameras(told.cameras); }
-    if (told.state) { state = told.state; show(); }
+    if (told.state) { state = told.state; show(); hear(state.told); }
     if (told.episodes) showEpisodes(told.episodes);
     if (told.answer) tell(told.answer);
     if (told.refused) tell(`Refused: ${told.refused}.`);
@@ -37,6 +37,12 @@ function connect() {
 
 // what has not changed is not written: a page that repaints costs the computer that the robot runs on
 function write(id, text) { if ($(id).textContent !== text) $(id).textContent = text; }
+
+// what the session answers, once; what it said before this page came is old
+function hear(told) {
+  if (told && newest >= 0 && told.number > newest) tell(told.text);
+  newest = told?.number ?? 0;
+}
 
 function tell(sentence) { $("told").textContent = sentence; }
 

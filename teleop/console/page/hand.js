@@ -63,6 +63,7 @@ addEventListener("keydown", event => {
   if (event.code in MOVES || event.code in LABELS || event.code === "Space") event.preventDefault();
   if (event.repeat) return;
   if (event.code === "KeyM") say("mark");
+  else if (event.code === "KeyU") say("undo");
   else if (event.code === "KeyT") { event.preventDefault(); openNote(); }
   else { down.add(event.code); sendHand(); }
 });
