@@ -60,6 +60,11 @@ class ActionMap:
     def size(self) -> int:
         return len(self.axes)
 
+    @property
+    def reach(self) -> Array:
+        """Metres and radians at full deflection of each of six device axes (6,); 0 on axes that the action lacks."""
+        return self._twist(np.ones(self.size))
+
     def target(self, T_base_tool: Pose, action: NDArray[np.floating]) -> Pose:
         """Return the target pose `T_base_target` for `action` (A,) at the measured pose."""
         delta = self._twist(np.asarray(action, dtype=np.float64))

@@ -63,6 +63,8 @@ _ROWS = (
     # axes: device axes; buttons: dead-man, success, failure, discard
     Topic("teleop/joy", "sensor_msgs/msg/Joy", "arm", "teleop", 50),
     Topic("teleop/engaged", "std_msgs/msg/Bool", "arm", "teleop", 50),
+    # where the tool of a leader arm is, in that arm's base frame, from whoever has such an arm
+    Topic("leader/pose", "geometry_msgs/msg/PoseStamped", "arm", "leader", 100),
     # of the console's page: axes as its user sees them; buttons: `robot.labels.HAND_BUTTONS`
     Topic("console/hand", "sensor_msgs/msg/Joy", "arm", "console", 50),
     # a JSON text: what the operator says beside labels

@@ -135,7 +135,7 @@ def devices() -> list[Finding]:
     """Say of every kind of input device whether there is one; nobody needs any."""
     findings = []
     for name in DEVICES:
-        if name in ("simulated", "keyboard", "browser"):  # nothing that could be plugged in
+        if name in ("simulated", "keyboard", "browser", "leader"):  # nothing that could be plugged in
             continue
         device = people.input_device(name)
         try:

@@ -8,6 +8,7 @@ from robot.actions import ActionMap
 from robot.clock import SystemClock
 from robot.errors import ConfigError
 from sessions.robot_config import RobotConfig
+from teleop.leader import PersonAtLeader
 from teleop.operator import SimulatedOperator
 from teleop.person import PersonAtDevice
 from teleop.remote_hand import RemoteHand
@@ -53,6 +54,8 @@ def require_person(config: RobotConfig, is_realtime: bool) -> None:
             f"teleop.device={name} is held by a person, who needs real time: add --realtime, or set "
             "teleop.device=simulated."
         )
+    if name == "leader":  # who has it tells of it once the session is there
+        return
     holder = person(config, input_device(name))
     holder.connect()
     complaint = holder.complaint
@@ -66,5 +69,8 @@ def teleop_node(config: RobotConfig, links: Graph, actions: ActionMap) -> NudgeN
 
     if not config.teleop.is_real:
         return TeleopNode(links, operator(config), actions)
+    if config.teleop.device == "leader":
+        holder = PersonAtLeader(config.teleop, actions.reach, SystemClock())
+        return DeviceNode(links, holder, actions, leader=holder)
     device = input_device(config.teleop.device)
     return DeviceNode(links, person(config, device), actions, remote=device if isinstance(device, RemoteHand) else None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from robot.errors import ConfigError
 from robot.settings import Settings, setting
 
-DEVICES = ("simulated", "spacemouse", "gamepad", "keyboard", "browser")
+DEVICES = ("simulated", "spacemouse", "gamepad", "keyboard", "browser", "leader")
 
 MEANINGS = ("engage", "success", "failure", "discard")
 
@@ -26,7 +26,8 @@ class DeviceConfig(Settings):
 
     device: str = setting(
         "simulated",
-        "what the person holds; browser: the console's page; simulated: section operator acts",
+        "what the person holds; browser: the console's page; leader: an arm whose tool's pose comes as leader/pose; "
+        "simulated: section operator acts",
         choices=DEVICES,
     )
     engages: str = setting(

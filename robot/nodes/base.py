@@ -30,7 +30,7 @@ from robot.topics import Topic, topic
 
 __all__ = ["Graph", "NudgeNode"]
 
-COMING_AND_GOING = frozenset({"actor", "client", "console", "gripper", "person", "recorder", "every node"})
+COMING_AND_GOING = frozenset({"actor", "client", "console", "gripper", "leader", "person", "recorder", "every node"})
 """Publishers that a graph works without, for a while."""
 METER_SIZE = 512
 

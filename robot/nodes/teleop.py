@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from rclpy.context import Context
 from std_msgs.msg import Bool
 
+from robot import se3
 from robot.actions import ActionMap
 from robot.interfaces import DeviceSample, TeleopDevice
 from robot.labels import HAND_BUTTONS
@@ -20,6 +22,7 @@ from robot.nodes import messages
 from robot.nodes.base import Graph, NudgeNode
 from robot.nodes.join import StampJoin
 from robot.nodes.person import HELD_OVER
+from robot.se3 import Pose
 from robot.topics import topic
 from robot.types import ROLES, Array, Label
 
@@ -93,6 +96,7 @@ class DeviceNode(NudgeNode):
     Args:
         person: who is asked; told to connect when the node is configured.
         remote: the person's device where that is on the console's page: told what comes from there.
+        leader: the person where they hold a leader arm: told where its tool is, and the robot's.
     """
 
     def __init__(
@@ -103,9 +107,10 @@ class DeviceNode(NudgeNode):
         context: Context | None = None,
         wall: Callable[[], int] = time.time_ns,
         remote: RemoteDevice | None = None,
+        leader: LeaderWatcher | None = None,
     ) -> None:
         super().__init__("teleop", graph, context=context, wall=wall)
-        self._person, self._actions, self._remote = person, actions, remote
+        self._person, self._actions, self._remote, self._leader = person, actions, remote, leader
         self._complaint = ""
         self._labels, self._labels_s = Label.NONE, -math.inf
 
@@ -117,6 +122,9 @@ class DeviceNode(NudgeNode):
             self.subscribe("console/hand", self._on_hand)
         else:
             self.subscribe("console/hand", self._on_labels)
+        if self._leader is not None:
+            self.subscribe("leader/pose", partial(self._on_pose, "leader/pose", self._leader.see_leader))
+            self.subscribe("current_pose", partial(self._on_pose, "current_pose", self._leader.see_follower))
         self.every(1.0 / topic("teleop/twist").rate_hz, self._tick)
 
     def teardown(self) -> None:
@@ -141,6 +149,13 @@ class DeviceNode(NudgeNode):
         self._remote.take(np.clip(np.array(message.axes, np.float64), -1.0, 1.0), down)
         self._tick()
 
+    def _on_pose(self, row: str, see: Callable[[Pose], None], message: Any) -> None:
+        """Hand on a pose that is one and is not old; of any other nothing is heard."""
+        age_s = 1e-9 * (self.now_ns() - messages.stamp_of(message))
+        pose = messages.to_pose(message)
+        if abs(age_s) <= topic(row).max_age_s and np.all(np.isfinite(pose.position)) and se3.is_unit(pose.quaternion):
+            see(pose)
+
     def _on_labels(self, message: Any) -> None:
         """Take the labels of a console beside another device: they count as long as they are told."""
         self._labels = messages.to_label(message)
@@ -158,6 +173,13 @@ class RemoteDevice(Protocol):
     """A device that is told what the hand on it does."""
 
     def take(self, axes: Array, buttons: frozenset[str]) -> None: ...
+
+
+class LeaderWatcher(Protocol):
+    """Who is told where the tools of a leader arm and of the robot are."""
+
+    def see_leader(self, T_leader_tool: Pose) -> None: ...
+    def see_follower(self, T_base_tool: Pose) -> None: ...
 
 
 class Person(TeleopDevice, Protocol):

@@ -23,7 +23,7 @@ from sessions.robot_config import RobotConfig
 
 ROWS = pytest.mark.parametrize("row", _ROWS, ids=lambda row: row.name)
 OF_ALL = {"/diagnostics", "ready", "heartbeat"}
-NOT_HERE = {"person", "client"}
+NOT_HERE = {"person", "client", "leader"}
 """Publishers that no node of this robot is."""
 ROS_OWN = {"/parameter_events", "/rosout"}
 """What every rclpy node publishes; no business of the table."""

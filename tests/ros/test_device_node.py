@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from nodes_rig import ACTIONS, REALTIME, Rig, rigged, target, wait_for
 
+from robot.clock import SystemClock
 from robot.interfaces import DeviceSample
 from robot.nodes import messages
 from robot.nodes.teleop import DeviceNode
+from robot.se3 import Pose
 from robot.types import Label, Source
+from teleop.device_config import DeviceConfig
+from teleop.leader import PersonAtLeader
 
 pytestmark = [pytest.mark.ros, pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")]
 
@@ -136,3 +140,37 @@ def test_the_arm_goes_where_it_is_pushed_and_holds_when_the_device_is_gone(rig: 
     for _ in range(20):
         goes_on()
     assert abs(rig.person.pose.position[0] - held) < 5e-3
+
+
+def test_the_arm_makes_the_way_of_a_leader_and_holds_when_that_is_silent(rig: Rig) -> None:
+    clock = SystemClock()
+    person = PersonAtLeader(DeviceConfig(device="leader"), ACTIONS.reach, clock)
+    rig.up(rig.arm())
+    rig.up(rig.mux())
+    rig.up(DeviceNode(REALTIME, person, ACTIONS, context=rig.context, leader=person))
+    rig.bring_to("policy")
+    start = rig.person.pose.position.copy()
+    way = 0.0
+
+    def moves(until_m: float) -> float:
+        nonlocal way
+        way = min(way + 0.002, until_m)
+        pose = Pose(np.array([way, 0.3, -0.1]), np.array([0.0, 0.0, 0.0, 1.0]))
+        rig.person.send("leader/pose", messages.from_pose(pose, time.time_ns(), "another_base"))
+        rig.person.send("policy/target_pose", target(rig.person.pose))
+        time.sleep(0.02)
+        return float(rig.person.pose.position[0] - start[0])
+
+    for _ in range(20):
+        moves(0.0)
+    wait_for(lambda: moves(0.05) > 0.03, "the arm to follow")
+    assert abs(rig.person.pose.position[1] - start[1]) < 0.01
+    rig.person.listen("teleop/engaged")
+    wait_for(lambda: rig.person.count["teleop/engaged"] and not rig.person.heard["teleop/engaged"].data, "to let go")
+    assert person.complaint == "The leader arm tells no pose."
+    for spoilt in (np.full(3, np.nan), np.zeros(3)):
+        wrong = Pose(spoilt, np.array([0.0, 0.0, 0.0, 1.0 if np.isnan(spoilt[0]) else 0.2]))
+        for _ in range(10):
+            rig.person.send("leader/pose", messages.from_pose(wrong, time.time_ns(), "another_base"))
+            time.sleep(0.02)
+        assert person.complaint, "what is no pose is not heard"
