@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ class Guide:
     """How long the base acts at an episode's beginning (Uchendu et al. 2023, algorithm 1).
 
     The horizon shrinks by a stage whenever the mean success of the last `WINDOW` episodes is at least 1 - tolerance
-    times the best mean so far. It never grows.
+    times the best mean so far. It never grows, but where a success is taken back.
     """
 
     WINDOW = 10
@@ -79,6 +80,14 @@ class Guide:
         """Steps that the base acts in the next episode."""
         c = self._config
         return round(c.guide_steps * max(0, c.guide_stages - self._stage) / c.guide_stages)
+
+    def amend(self, successes: Iterable[bool]) -> None:
+        """Count all episodes anew, in order, where one of them ended otherwise than it was said at first."""
+        self._recent.clear()
+        self._best = 0.0
+        self._stage = 0
+        for is_success in successes:
+            self.take(is_success)
 
     def take(self, is_success: bool) -> None:
         """Count an episode that was played under the present horizon."""

@@ -62,7 +62,7 @@ class Training:
     Args:
         spec: of the robot.
         base: frozen base policy; None for a learner that refers to none.
-        demonstrations: may be empty.
+        demonstrations: may be empty; those that were aborted, discarded or taken back are none.
         config: see TrainingConfig.
 
     Raises:
@@ -81,7 +81,8 @@ class Training:
         )
         self.buffer = EpisodeBuffer(states, partial(label, config=config.rewards), config.sampler.gamma)
         for episode in demonstrations:
-            self.buffer.add(episode, DEMO)
+            if not episode.is_aborted:
+                self.buffer.add(episode, DEMO)
         self.sampler = QuotaSampler(self.buffer, config.sampler, config.seed, config.device)
         dtype = getattr(torch, config.learner.precision)
         actor = states.actor(config.actor, dtype)
@@ -105,6 +106,7 @@ class Training:
         """Version from which on the actor moves."""
         self.proof = Proof(config.actor, is_on=config.rewards.success > 0.0)
         self._held: list[Episode] = []
+        self._successes: list[bool] = []
         self._recent: deque[Episode] = deque(maxlen=RECENT)
 
     @property
@@ -220,6 +222,7 @@ class Training:
         else:
             self.buffer.add(episode, ONLINE)
         self.robot_steps += episode.length
+        self._successes.append(episode.is_success)
         self.guide.take(episode.is_success)
         self._recent.append(episode)
         self.proof.take(episode)
@@ -230,12 +233,15 @@ class Training:
     def amend(self, episode: Episode) -> None:
         """Take in that an online episode ended otherwise than it was said at first, once it has been taken.
 
-        What it has taught is not unlearnt, and a guide that has shrunk (JSRL) stays.
+        What it has taught is not unlearnt; all else is as if it had been said at first.
         """
         if episode.index >= self.version:
             return
         self.buffer.amend(episode)
+        self.sampler.pools.forget("success")
         self.proof.amend(episode.index, episode)
+        self._successes[episode.index] = episode.is_success
+        self.guide.amend(self._successes)
         self._held = [episode if held.index == episode.index else held for held in self._held]
         recent = [episode if one.index == episode.index else one for one in self._recent]
         self._recent = deque(recent, maxlen=RECENT)

@@ -19,7 +19,7 @@ from robot.labels import Heard
 from robot.liveness import ProcessWatch
 from robot.loop import EpisodeSummary, run_episode
 from robot.store import StoreSettings, StoreWriter
-from robot.store.remarks import Remark
+from robot.store.remarks import MOST_CHARACTERS, Remark
 from sessions import build, learning
 from sessions.code_version import code_version
 from sessions.config import digest
@@ -33,6 +33,8 @@ STOPS_IN_A_ROW = 5
 """So many episodes (or resets) stopped one after the other are no accident."""
 
 
+UNDO_S = 3.0
+"""So long the last episode of a phase may be taken back, where there is a console to do that on."""
 WELL_S = 0.5
 """A learner that had gone is back once it has been well for so long: while a process dies it looks alive."""
 
@@ -89,6 +91,7 @@ class Actor:
                     self._book.log(summary, index, waited_s)
                     self._take_back(writer)
                     stops = self._after_stop(summary.cause, index, summary.steps, stops + 1) if summary.cause else 0
+                    self._wait_for_undo(episodes)
         except NudgeError as error:
             with contextlib.suppress(OSError):  # of a full disk there is a sentence already
                 self._run.log_stop(self._phase.name, str(error), "actor_ended")
@@ -121,19 +124,27 @@ class Actor:
         elif said.kind in ("mark", "note"):
             is_of_this = said.step is not None or writer.is_running
             if (episode := writer.count - (not is_of_this)) >= 0:
-                writer.remark(Remark(episode, said.kind, said.text, said.step, said.stamp_ns))
+                writer.remark(Remark(episode, said.kind, said.text[:MOST_CHARACTERS], said.step, said.stamp_ns))
 
     def _take_back(self, writer: StoreWriter) -> None:
         """Count the last episode as aborted, where the operator has asked for it."""
         if not self._is_taken_back:
             return
         self._is_taken_back = False
-        # an evaluation's judge is not mistaken, and nobody may choose what counts of it
-        if self._phase.judge == "operator" and self._book.take_back():
-            writer.remark(Remark(writer.count - 1, "end", "aborted"))
+        if self._phase.judge != "operator":  # who is not mistaken; and nobody may choose what counts of it
+            self._robot.publish_event("not_taken_back")
+        elif self._book.may_take_back:
+            writer.remark(Remark(writer.count - 1, "end", "aborted"))  # first: what a death leaves is told by the store
+            self._book.take_back()
             self._robot.publish_event("taken_back")
         else:
             self._robot.publish_event("nothing_to_take_back")
+
+    def _wait_for_undo(self, episodes: int) -> None:
+        """Leave the person at a console a moment to take back the last episode of the phase."""
+        is_asked = self._is_realtime and self._config.has_console and self._phase.judge == "operator"
+        if is_asked and self._book.is_enough(episodes):
+            self._robot.idle(UNDO_S)
 
     def _after_stop(self, cause: str, index: int, steps: int, stops: int) -> int:
         """Log what stopped the episode, or the reset before it; returns how many were stopped in a row.

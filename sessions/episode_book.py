@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from robot.errors import RobotError
 from robot.loop import EpisodeSummary
 from robot.store import Episode, StoreReader
 from robot.types import Source
@@ -88,15 +89,19 @@ class EpisodeBook:
         self._log(summary, index, self.steps, waited_s)
         self._log_timing(summary, index, self._run.config.control.period_s)
 
-    def take_back(self) -> bool:
-        """Count the last episode of this session as aborted; returns False where that says nothing new."""
+    @property
+    def may_take_back(self) -> bool:
+        """Whether this session has played an episode, and the last one is not aborted as it is."""
+        return self._last is not None and not self._last.is_aborted
+
+    def take_back(self) -> None:
+        """Count the last episode of this session as aborted; RobotError where it may not be."""
         if self._last is None or self._last.is_aborted:
-            return False
+            raise RobotError("There is no episode that could be taken back.")
         self._last = replace(self._last, is_success=False, is_aborted=True, cause="its label was taken back")
         if not self._is_finetune:
             del self._steps[self._last_index]
         self._log(self._last, self._last_index, self.steps, 0.0)
-        return True
 
     @property
     def _is_finetune(self) -> bool:

@@ -79,7 +79,7 @@ def pretrain(this: Run, source: Path | None = None) -> dict[str, Any]:
     _draw(folder, cloned.curve, cloned.metrics.get("selected_updates", float(config.updates)))
     return {
         "phase": "pretrain",
-        "what": f"base policy cloned from {len(episodes)} demonstrations"
+        "what": f"base policy cloned from {sum(e.is_success for e in episodes)} demonstrations"
         + (f" and {int(cloned.metrics.get('corrections', 0))} steps of corrections" if sessions else ""),
         "seed": this.config.task.seed,
         "wall_s": time.monotonic() - started,

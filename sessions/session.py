@@ -167,13 +167,15 @@ class Session:
         lag = self._run.config.session.version_lag
         with Progress(phase.replace("_", " "), total=total) as progress:
             progress.go_on(sum(line["steps"] for line in recent) if is_steps else len(recent))
-            played = max(before, default=-1) + 1
+            played, seen = max(before, default=-1) + 1, set(before)
             while actor.process.poll() is None:
                 time.sleep(POLL_S)
                 self._check(actor, keeper, phase)
                 for line in (line for line in tail.new() if line["phase"] == phase):
                     recent, played = [*recent, line][-RECENT:], line["index"] + 1
-                    progress.advance(line["steps"] if is_steps else 1, note(recent))
+                    is_again = line["index"] in seen  # of a seed that came again, or one that was taken back
+                    seen.add(line["index"])
+                    progress.advance(0 if is_again else line["steps"] if is_steps else 1, note(recent))
                 if keeper is not None:
                     progress.wait(LEARNS if self._newest() < max(0, played - lag) else "")
         if actor.process.returncode != 0:

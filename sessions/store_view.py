@@ -13,6 +13,7 @@ from PIL import Image
 from robot.errors import StoreError
 from robot.store import Episode, StoreReader
 from robot.store.disk import disk_errors
+from robot.store.remarks import Remark
 from robot.types import Source
 from sessions import plots
 from sessions.episode_plot import draw_episode, reasons_of
@@ -100,6 +101,7 @@ def _page(path: Path, episode: Episode, reader: StoreReader) -> str:
     facts = [["ended", ending(episode)], ["steps", f"{episode.length}, {episode.length * spec.period_s:.1f} s"]]
     facts += [["commanded by", _who(episode)], ["interventions", str(episode.interventions)]]
     facts += [[name, short(value)] for name, value in episode.attributes.items()]
+    facts += [[_said(remark), short(remark.text)] for remark in episode.remarks]
     changed = [[words, str(count)] for words, count in reasons_of(episode)] or [["nothing", "0"]]
     title = html.escape(f"episode {episode.index} of {path.name}")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
@@ -120,6 +122,12 @@ def ending(episode: Episode) -> str:
         return "success" if episode.is_success else "failure"
     word = "aborted" if episode.is_aborted else "truncated"
     return word if episode.has_final else f"{word}; what followed its last action is not known"
+
+
+def _said(remark: Remark) -> str:
+    """Return what a remark is, and where it was made."""
+    what = "ended after all" if remark.kind == "end" else remark.kind
+    return what if remark.step is None else f"{what} at step {remark.step}"
 
 
 def _who(episode: Episode) -> str:

@@ -29,6 +29,7 @@ CLEARING = ("arm/reset_fault", "mux/clear_fault", "mux/enable")
 UNDONE = {
     "taken_back": "The last label is taken back: the episode counts as aborted.",
     "nothing_to_take_back": "There is no label that could be taken back.",
+    "not_taken_back": "Nothing is taken back of an evaluation, which the simulation judges.",
 }
 """What the session answers to an undo, by its event."""
 TIMES = 100
@@ -80,6 +81,7 @@ class ConsoleNode(NudgeNode):
         }
         self._episode: dict[str, Any] = {}
         self._episodes: list[dict[str, Any]] = []
+        self._news = 0
         self._policy: dict[str, Any] = {}
         self._times: dict[str, deque[float]] = {name: deque(maxlen=TIMES) for name in ("commanded", "executed")}
         self._usage = Usage()
@@ -131,7 +133,7 @@ class ConsoleNode(NudgeNode):
                 "loop": times,
                 "duty": self._usage.shares(now_s),
                 "coach": self._coach,
-                "known_episodes": len(self._episodes),
+                "news_of_episodes": self._news,
             }
 
     def episodes(self) -> list[dict[str, Any]]:
@@ -195,7 +197,9 @@ class ConsoleNode(NudgeNode):
         self._services_asked[name].call_async(Trigger.Request()).add_done_callback(answered)
 
     def _look(self) -> None:
-        self._episodes = self._ask_episodes()
+        episodes = self._ask_episodes()
+        self._news += episodes != self._episodes
+        self._episodes = episodes
         with self._lock:
             takeovers, is_supervised = self._usage.takeovers, self._episode.get("role") == "supervise"
         self._coach = self._advise(takeovers, self._episodes) if is_supervised else ""

@@ -86,8 +86,8 @@ def _check_remarks(tables: Tables, episodes: int) -> list[str]:
         tables.remarks.refresh()
     except StoreError as error:
         return [str(error)]
-    # a mark on an episode that runs, or died before its first step, waits for it
-    odd = [remark.episode for remark in tables.remarks.all if remark.episode > episodes]
+    # a mark on an episode that runs, or died before its first step, waits for it; an end is said of one that is there
+    odd = [remark.episode for remark in tables.remarks.all if remark.episode >= episodes + (remark.kind != "end")]
     return [f"{REMARKS} speaks of episode {index}, and there are {episodes}." for index in odd[:1]]
 
 

@@ -35,6 +35,8 @@ class Memory:
         self._reader, self._label, self._frames = reader, label, frames
         self.rows = EpisodeRows()
         self._taken = 0
+        self.has_changed = False
+        """Whether the last `refresh` heard of an episode here that it ended otherwise."""
         self._kept: list[int] = []
         self._pools: dict[str, list[NDArray[np.int64]]] = {"": [], "human": [], "success": []}
 
@@ -45,9 +47,10 @@ class Memory:
     def refresh(self) -> int:
         """Take in new episodes, and what has been said of those that are here; returns how many are new."""
         before, there = self._taken, self._reader.refresh()
-        for index in self._reader.changed():
-            if index < before:
-                self._amend(self._reader.episode(index))
+        changed = [index for index in self._reader.changed() if index < before]
+        self.has_changed = bool(changed)
+        for index in changed:
+            self._amend(self._reader.episode(index))
         while self._taken < there:  # counted one by one: an episode that cannot be read now is asked for again
             self._add(self._reader.episode(self._taken))
             self._taken += 1

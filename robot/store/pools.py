@@ -75,7 +75,7 @@ class Pools:
         if not self.priority:
             return Places(self.draws.integers(size, count), np.ones(count, np.float32))
         if self._ranked[name] > size:  # of windows that are gone: who is left is ranked anew
-            self._trees[name], self._ranked[name] = SumTree(), 0
+            self.forget(name)
         tree = self._trees[name]
         new = np.arange(self._ranked[name], size)
         tree.set(new, np.full(len(new), self._highest))
@@ -83,6 +83,11 @@ class Pools:
         places = tree.find(self.draws.uniform(count) * tree.total)
         weights = (size * tree.weights(places) / tree.total) ** -self.correction
         return Places(places, (weights / weights.max()).astype(np.float32))
+
+    def forget(self, name: str) -> None:
+        """Rank a pool anew of which windows are gone: all of it as if it had never been drawn."""
+        if name in self._trees:
+            self._trees[name], self._ranked[name] = SumTree(), 0
 
     def prioritise(self, name: str, place: NDArray[np.int64], errors: NDArray[np.floating[Any]]) -> None:
         """Set the priorities of a pool's windows to (|error| + 1e-6)^alpha (Schaul et al. 2016, equation 1).

@@ -93,6 +93,8 @@ class Remarks:
                 text = file.read()
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise StoreError(f"{self._name} cannot be read ({error.strerror}); put it in order.") from error
         whole = text[: text.rfind(b"\n") + 1]  # what death tore was never acknowledged
         for line in whole.splitlines():
             self._lines += 1
@@ -103,7 +105,7 @@ class Remarks:
     def _take(self, line: bytes) -> None:
         try:
             remark = Remark(**json.loads(line))
-        except (ValueError, TypeError, StoreError) as error:
+        except (ValueError, TypeError, RecursionError, StoreError) as error:
             raise StoreError(f"Line {self._lines} of {self._name} is damaged ({error}); take it out.") from error
         self._said.append(remark)
         if remark.kind == "end":

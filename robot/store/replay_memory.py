@@ -96,8 +96,13 @@ class Replay:
             self._pool(name)
 
     def refresh(self) -> int:
-        """Take in newly committed episodes; returns how many."""
-        return sum(memory.refresh() for memory in self.memories.values())
+        """Take in newly committed episodes, and what has been said of those that are here; returns how many are new."""
+        found = 0
+        for name, memory in self.memories.items():
+            found += memory.refresh()
+            if memory.has_changed:
+                self._pools.forget(f"{name}:success")
+        return found
 
     def relabel(self, label: Labeller) -> None:
         """Compute all rewards anew."""

@@ -214,8 +214,11 @@ class StoreWriter(StepSink):
         """Keep what was said of an episode, also of the running or the next one; readers see it when they `refresh`.
 
         Raises:
-            StoreError: there is no such episode, or an end is said of one that has none yet; or the disk is full.
+            StoreError: the writer is closed, there is no such episode, an end is said of one that has none yet, or the
+                disk is full.
         """
+        if self._lock.is_free:
+            raise StoreError(f"The writer of {self._tables.path} is closed; open a new one.")
         most = self.count - 1 if remark.kind == "end" else self.count
         if not remark.episode <= most:
             raise StoreError(f"{self._tables.path} has {self.count} episodes; nothing can be said of {remark.episode}.")

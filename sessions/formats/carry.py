@@ -11,7 +11,7 @@ import numpy as np
 from robot.errors import StoreError
 from robot.specs import RobotSpec
 from robot.store.edit import Whole
-from robot.store.remarks import ENDS, end_of
+from robot.store.remarks import ENDS, Remark, end_of
 from robot.store.schema import END_FLAGS
 from robot.store.tables import Tables
 from sessions.formats.draft import Columns, Draft
@@ -79,6 +79,7 @@ def episode_json(whole: Whole) -> str:
         "attributes": whole.attributes,
         "end": end_name(whole),
         "final": None,
+        "remarks": [[remark.kind, remark.text, remark.step, remark.stamp_ns] for remark in whole.remarks],
     }
     if whole.final is not None:
         base = [None if np.isnan(v) else float(v) for v in whole.final["base_action"][0]]
@@ -100,6 +101,7 @@ def draft(name: str, text: Any, columns: Columns, final: Columns | None) -> Draf
         facts = json.loads(text)
         length, end, seed = int(facts["length"]), str(facts["end"]), int(facts["seed"])
         attributes = dict(facts["attributes"])
+        said = [Remark(0, kind, text, step, stamp) for kind, text, step, stamp in facts.get("remarks", ())]
         if facts["final"] is not None and final is not None:
             base = [np.nan if v is None else float(v) for v in facts["final"]["base_action"]]
             rest = {
@@ -118,4 +120,4 @@ def draft(name: str, text: Any, columns: Columns, final: Columns | None) -> Draf
         f"{name} was exported with {length} steps and has {len(columns['action'])}: it was edited since. Remove "
         "nudge's own part of the file to import the rest.",
     )
-    return Draft(name, columns, end, final, attributes, seed)
+    return Draft(name, columns, end, final, attributes, seed, tuple(said))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robot.errors import StoreError
 from robot.specs import ArraySpec, RobotSpec
 from robot.store.builder import StoreBuilder
-from robot.store.remarks import ENDS
+from robot.store.remarks import ENDS, Remark
 from robot.store.schema import NO_STAMP, Schema
 from robot.types import NO_VERSION, Label, Source
 from sessions.formats.guard import MAX_EPISODE_BYTES, MAX_EPISODES, require, require_size
@@ -36,6 +36,7 @@ class Draft:
             base_action, chunk_phase and stamp_ns as well.
         attributes: of the episode.
         seed: `NO_SEED` where not known.
+        remarks: marks and notes, whatever index they name.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Draft:
     final: Columns | None = None
     attributes: dict[str, str | int | float] = field(default_factory=dict)
     seed: int = NO_SEED
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +118,7 @@ def add(builder: StoreBuilder, spec: RobotSpec, draft: Draft, commanded_by: Sour
         for name, value in draft.final.items():
             where = f"what followed the last step of {draft.name}: {name}"
             final[name] = checked(where, np.asarray(value)[None], fields[name].array, 1, name == "base_action")
-    builder.add(draft.seed, draft.attributes, steps, final)
+    builder.add(draft.seed, draft.attributes, steps, final, draft.remarks)
     return length
 
 

@@ -15,7 +15,7 @@ class ConsoleRobot(Protocol):
     """What the console shows and moves; called from the server's thread."""
 
     def view(self) -> dict[str, Any]:
-        """Return what there is to show, as JSON values; "known_episodes" counts those of `episodes`."""
+        """Return what there is to show, as JSON values; "news_of_episodes" grows when `episodes` change."""
         ...
 
     def episodes(self) -> list[dict[str, Any]]:

@@ -144,8 +144,8 @@ class Room:
         with contextlib.suppress(ConnectionError):
             while not socket.closed:
                 view = self._robot.view()
-                if view["known_episodes"] != known:
-                    known = view["known_episodes"]
+                if view["news_of_episodes"] != known:
+                    known = view["news_of_episodes"]
                     await socket.send_str(json.dumps({"episodes": self._robot.episodes()}))
                 holder = self._pages.get(self._driver) if self._driver is not None else None
                 about = {

@@ -95,7 +95,8 @@ class TextConsole:
             told = json.loads(message.data)
             self._page = told.get("page", self._page)
             self._state = told.get("state", self._state)
-            self._answered(self._state.get("told"))
+            if "state" in told:
+                self._answered(self._state.get("told"))
             self._episodes = told.get("episodes", self._episodes)
             self._told = told.get("answer", f"Refused: {told['refused']}." if "refused" in told else self._told)
 
@@ -149,7 +150,7 @@ class TextConsole:
         if key in "\r\n":
             if self._note.strip():
                 self._send("note", text=self._note.strip())
-                self._told = "Noted."
+                self._told = "Noted." if self._state.get("drives") else self._told
             self._note = None
         elif key == "\x1b":
             self._note = None

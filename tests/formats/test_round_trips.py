@@ -10,7 +10,9 @@ import pytest
 from format_samples import assert_same_store, episodes_of, make, nothing_left, robot
 
 from robot.errors import ConfigError, StoreError
+from robot.store import StoreWriter
 from robot.store.check import check
+from robot.store.remarks import Remark
 from sessions.formats import FORMATS, ExportOptions, ImportOptions, export_store, import_store, recognise
 
 TARGETS = {
@@ -22,16 +24,25 @@ TARGETS = {
 }
 
 
+def say(store: Path) -> None:
+    """Make a mark and a note."""
+    with StoreWriter.open(store, robot(), {}) as writer:
+        writer.remark(Remark(0, "mark", step=1, stamp_ns=7))
+        writer.remark(Remark(1, "note", 'slipped \u00e4 " {}'))
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("has_stamps", [True, False])
 def test_an_export_that_is_imported_is_the_same_store(target: str, has_stamps: bool, tmp_path: Path) -> None:
     store = make(tmp_path / "a.zarr", robot(), has_stamps)
+    say(store)
     out, format_name = tmp_path / TARGETS[target], target.split()[0]
     told: list[tuple[int, int]] = []
     exported = export_store(store, out, format_name, progress=lambda *numbers: told.append(numbers))
     assert recognise(out) == format_name
     imported = import_store(out, tmp_path / "b.zarr", progress=lambda *numbers: told.append(numbers))
     assert_same_store(store, tmp_path / "b.zarr")
+    assert [episode.remarks for episode in episodes_of(store)] == [e.remarks for e in episodes_of(tmp_path / "b.zarr")]
     assert check(tmp_path / "b.zarr") == check(store)
     assert told == [(n + 1, 4) for n in range(4)] * 2
     for report in (exported, imported):

@@ -19,6 +19,8 @@ from policies.tensorfile import read_tensors
 from policies.training import Training
 from policies.weights import WeightsDirectory
 from robot.errors import StoreError
+from robot.store import StoreWriter
+from robot.store.remarks import Remark
 
 
 def stored(root, *, short: bool = False) -> None:
@@ -158,3 +160,27 @@ def test_a_learner_that_is_late_tells_by_how_much_at_every_episode(tmp_path, mon
     run_learner(toy_spec(), paths(tmp_path, online="short.zarr"), config, stop=lambda: False)
     lines = [json.loads(x) for x in (tmp_path / "metrics" / "learner.jsonl").read_text().splitlines()]
     assert [x["behind"] for x in lines] == [1, 6, 5, 4, 3, 2, 1, 0]
+
+
+def test_an_end_that_is_taken_back_is_heard_while_the_learner_waits_and_once_only(tmp_path, monkeypatch) -> None:
+    stored(tmp_path)
+    heard: list[tuple[int, bool]] = []
+    amend = Training.amend
+
+    def hearing(training: Training, episode) -> None:
+        heard.append((episode.index, episode.is_aborted))
+        amend(training, episode)
+
+    monkeypatch.setattr(Training, "amend", hearing)
+    calls = itertools.count()
+
+    def stop() -> bool:
+        if next(calls) == 200:  # all that there is has been learnt: it waits for more
+            with StoreWriter.open(tmp_path / "online.zarr", toy_spec(), {}) as writer:
+                writer.remark(Remark(1, "end", "aborted"))
+        return next(calls) > 1000
+
+    config = dataclasses.replace(CONFIG, total_steps=10**6, updates=0)
+    progress = run_learner(toy_spec(), paths(tmp_path), config, stop)
+    assert progress.version == len(ONLINE)
+    assert heard == [(1, True)]

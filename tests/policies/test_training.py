@@ -184,7 +184,7 @@ def test_an_end_that_is_taken_back_leaves_what_is_drawn_from_as_if_it_had_been_s
     before: str, after: str, unlock: str
 ) -> None:
     settings = {"updates": 0, "schedule.unlock": unlock, "schedule.warmup_steps": 1000, "schedule.hold_out": 3}
-    settings |= {"actor.proof": 0.5, "sampler.success_share": 0.2}
+    settings |= {"actor.proof": 0.5, "sampler.success_share": 0.2, "schedule.guide_steps": 20}
     config = configured(settings, CONFIG)
     ends = ["success", "failure", "success", before, "failure", "success", "success"]
     told, amended = begun(config), begun(config)
@@ -199,6 +199,7 @@ def test_an_end_that_is_taken_back_leaves_what_is_drawn_from_as_if_it_had_been_s
         assert sorted(amended.buffer.pool(pool)) == sorted(told.buffer.pool(pool))
     assert amended.proof.shares == told.proof.shares
     assert amended.proof.doubt == told.proof.doubt
+    assert (amended.guide.steps, list(amended.guide._recent)) == (told.guide.steps, list(told.guide._recent))
     kept = [[(e.index, e.is_success, e.is_aborted) for e in training._held] for training in (amended, told)]
     assert kept[0] == kept[1]
     assert [e.is_success for e in amended._recent] == [e.is_success for e in told._recent]
@@ -211,3 +212,27 @@ def test_nobodys_next_observation_is_not_bootstrapped_on_when_its_success_is_tak
     rows = training.buffer.pool("online")
     assert not training.buffer.column("continues")[rows].any()
     assert not training.buffer.column("reward")[rows].any()
+
+
+def test_a_demonstration_that_was_discarded_or_taken_back_is_none() -> None:
+    good = [make_episode(5, seed=seed) for seed in (1, 2)]
+    training = begun(demos=[*good, dataclasses.replace(make_episode(5, seed=3), **ENDS["abort"])])
+    assert training.buffer.episodes["demo"] == 2
+    assert len(training.buffer.pool("demo")) == 10
+
+
+def test_windows_that_came_where_others_went_are_as_new_as_any() -> None:
+    config = configured(
+        {"updates": 0, "schedule.unlock": "steps", "sampler.priority": 1.0, "sampler.success_share": 1.0}
+    )
+    training = begun(dataclasses.replace(config, sampler=dataclasses.replace(config.sampler, demo_share=0.0)))
+    for index in range(3):
+        training.take(played(index, "success"))
+    pools, size = training.sampler.pools, len(training.buffer.pool("success"))
+    pools.draw(8, {name: len(training.buffer.pool(name)) for name in pools.shares})
+    pools.prioritise("success", np.arange(size), np.full(size, 1e-3))
+    training.amend(dataclasses.replace(played(0, "success"), **ENDS["abort"]))
+    training.take(played(3, "success"))  # as many come as have gone, or more, before the next draw
+    drawn = pools.draw(2000, {name: len(training.buffer.pool(name)) for name in pools.shares})["success"].place
+    counts = np.bincount(drawn, minlength=len(training.buffer.pool("success")))
+    assert counts.min() > 0.5 * counts.mean()

@@ -64,12 +64,13 @@ def test_over_a_thousand_random_take_overs_no_change_of_hands_is_a_jump() -> Non
         action = rng.uniform(-0.8, 0.8, 4)
         cell.speak(axes, is_engaged, action)
     pairs = zip(cell.commanded, cell.commanded[1:], cell.sources, cell.sources[1:], strict=False)
-    jumps = [
-        np.abs(after - before).max()
-        for before, after, one, other in pairs
-        if Source.HUMAN in (one, other) and one is not other
-    ]
-    assert len(jumps) > 1500
+    # after a person the arm may be told to hold before the policy has it: that is a change of hands as well
+    jumps, was_persons = [], False
+    for before, after, one, other in pairs:
+        if one is not other and (Source.HUMAN in (one, other) or was_persons):
+            jumps.append(np.abs(after - before).max())
+        was_persons = one is Source.HUMAN or (was_persons and one is Source.HOLD)
+    assert len(jumps) > 1900
     assert max(jumps) <= STEP + 1e-5
     assert Reason.HANDOVER in cell.reasons
 

@@ -145,7 +145,7 @@ def test_an_arm_is_driven_from_the_page_and_holds_when_the_page_is_silent(rig: R
 
 def test_what_is_known_of_episodes_is_shown(rig: Rig) -> None:
     node = console(rig)
-    wait_for(lambda: node.view()["known_episodes"] == 1, "the episodes")
+    wait_for(lambda: node.view()["news_of_episodes"] == 1, "the episodes")
     assert node.episodes() == EPISODES
     view: dict[str, Any] = node.view()
     assert json.loads(json.dumps(view)) == view, "the view is JSON"

@@ -89,3 +89,9 @@ def test_corrections_of_earlier_sessions_stay(capsys: pytest.CaptureFixture[str]
     capsys.readouterr()
     assert main(["pretrain", "--run", str(third), "bc.updates=5", "bc.filters_corrections=true"]) == 1
     assert "asks the critics of the session" in capsys.readouterr().err
+
+
+def test_the_oldest_session_comes_first_however_many_there_are(tmp_path: Path) -> None:
+    for number in (10, 2, 1):
+        (tmp_path / "corrections" / f"{number}.zarr").mkdir(parents=True)
+    assert [path.stem for path in corrections_of(tmp_path)] == ["1", "2", "10"]

@@ -12,10 +12,13 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from robot.errors import RobotError
 from robot.labels import Heard
 from robot.local import LocalRobot
+from robot.loop import EpisodeSummary
 from robot.nodes.stops import Stop
 from robot.store import StoreReader, check
+from robot.store.remarks import MOST_CHARACTERS
 from robot.types import Decision, Outcome
 from sessions import build
 from sessions.actor import Actor
@@ -136,7 +139,40 @@ def test_where_there_is_nothing_to_take_back_it_is_said(
 def test_nobody_chooses_what_counts_of_an_evaluation(play: Callable[..., TalkedTo], tmp_path: Path) -> None:
     robot = play({"reset 1": UNDO}, 2, dataclasses.replace(RECORD, judge="truth"))
     assert aborted(tmp_path) == [False, False]
-    assert "nothing_to_take_back" in robot.events
+    assert "not_taken_back" in robot.events
+
+
+def test_a_note_of_any_length_is_kept_as_far_as_there_is_room(play: Callable[..., TalkedTo], tmp_path: Path) -> None:
+    play({"step 1": Heard("note", "x" * 9000, 1, 0)}, 1)
+    assert StoreReader.open(tmp_path / "demos.zarr").episode(0).remarks[0].text == "x" * MOST_CHARACTERS
+
+
+def test_the_store_knows_of_it_first_so_that_a_death_between_leaves_no_contradiction(
+    play: Callable[..., TalkedTo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(_: EpisodeBook) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EpisodeBook, "take_back", dies)
+    with pytest.raises(KeyboardInterrupt):
+        play({"reset 1": UNDO}, 2)
+    monkeypatch.undo()
+    assert aborted(tmp_path) == [True]
+    book = EpisodeBook(Run(tmp_path, RunConfig()), RECORD)
+    book.open(tmp_path / "demos.zarr")
+    assert book.index == 0  # it comes again
+
+
+def test_in_finetuning_what_is_taken_back_has_been_played_all_the_same(tmp_path: Path) -> None:
+    book = EpisodeBook(Run(tmp_path, RunConfig()), PHASES["finetune"])
+    assert not book.may_take_back
+    for index in range(2):
+        book.log(EpisodeSummary(seed=index, steps=7, is_success=True), index, waited_s=0.0)
+    book.take_back()
+    assert (book.index, book.episodes, book.steps, book.may_take_back) == (2, 2, 14, False)
+    assert [line["success"] for line in lines_of(Run(tmp_path, RunConfig()), "finetune")] == [True, False]
+    with pytest.raises(RobotError, match="no episode that could be taken back"):
+        book.take_back()
 
 
 def test_marks_and_notes_are_of_the_episode_in_which_they_are_made_or_of_the_last_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -99,3 +100,11 @@ def test_who_has_no_insight_aims_as_badly_on_the_rim_as_before() -> None:
         left[skill] = hand._aim_m[0]
     assert left["practised"] < 0.0002
     assert left["clumsy"] == 0.001
+
+
+def test_the_levels_are_ordered_in_all_that_makes_them() -> None:
+    ordered = [SKILLS[name] for name in ("practised", "apprentice", "clumsy")]
+    for better, worse in itertools.pairwise(ordered):
+        assert (better.aim, better.tremor) < (worse.aim, worse.tremor)
+        assert better.insight > worse.insight
+        assert better.search >= worse.search

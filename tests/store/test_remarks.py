@@ -112,6 +112,7 @@ def test_what_death_tore_is_no_remark_and_is_not_in_the_way_of_the_next(path: Pa
         b'{"episode": 0, "kind": "mark", "step": -3}',
         b'{"episode": 0, "kind": "mark", "more": 1}',
         b'{"episode": 1e400, "kind": "mark"}',
+        b"[" * 100_000,
     ],
 )
 def test_a_damaged_line_is_named_and_nothing_is_guessed(path: Path, line: bytes) -> None:
@@ -160,3 +161,23 @@ def test_plain_zarr_reads_such_a_store_without_a_word(path: Path, recwarn: pytes
     assert np.asarray(zarr.open_group(path, mode="r")["data/source"][:]).shape == (18,)
     assert sorted(zarr.open_group(path, mode="r").keys())
     assert not list(recwarn)
+
+
+def test_what_is_said_of_an_episode_that_is_not_committed_yet_is_news_only_once_it_is(path: Path) -> None:
+    reader = StoreReader.open(path)
+    with (path / FILE).open("ab") as file:
+        file.write(b'{"episode": 3, "kind": "end", "text": "aborted"}\n')
+    reader.refresh()
+    assert reader.changed() == []
+    assert check(path) == [f"{FILE} speaks of episode 3, and there are 3."]
+
+
+def test_a_folder_in_its_place_and_a_closed_writer_are_one_sentence(path: Path) -> None:
+    writer = StoreWriter.open(path, SPEC, {}, QUICK)
+    writer.close()
+    with pytest.raises(StoreError, match="is closed"):
+        writer.remark(Remark(0, "end", "aborted"))
+    (path / FILE).mkdir()
+    with pytest.raises(StoreError, match=r"remarks.jsonl cannot be read \(Is a directory\)"):
+        StoreReader.open(path)
+    assert any("cannot be read" in problem for problem in check(path))

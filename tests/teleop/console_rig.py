@@ -31,7 +31,7 @@ class Robot:
         self.hands: list[tuple[tuple[float, ...], frozenset[str]]] = []
         self.said: queue.Queue[tuple[str, str]] = queue.Queue()
         self.stops = self.clears = 0
-        self.shown: dict[str, Any] = {"mode": "ready", "known_episodes": 2}
+        self.shown: dict[str, Any] = {"mode": "ready", "news_of_episodes": 2}
 
     def view(self) -> dict[str, Any]:
         return dict(self.shown)

@@ -28,7 +28,7 @@ VIEW = {
     "policy": {"version": 12, "base": [None], "residual": [0.5, -0.25], "certainty": 1.34, "is_refused": True},
     "loop": {"commanded_ms": {"median": 1.2, "p99": 3.1}, "executed_ms": {}},
     "duty": {"policy": 0.75, "human": 0.25},
-    **{"coach": "Let go sooner.", "known_episodes": 2},
+    **{"coach": "Let go sooner.", "news_of_episodes": 2},
 }
 
 pytestmark = [

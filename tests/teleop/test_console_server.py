@@ -139,3 +139,33 @@ def test_only_this_computer_can_reach_it_unless_asked() -> None:
     assert not ConsoleConfig(host="0.0.0.0").is_loopback
     with pytest.raises(ConfigError, match="must be an IP address"):
         ConsoleConfig(host="robot.lab")
+
+
+def test_another_tab_of_who_drives_is_not_obeyed_before_it_asks_to(served: Served) -> None:
+    async def story() -> None:
+        async with browser(served) as mine, page(served, mine) as first, page(served, mine) as second:
+            state = await second.told("state", lambda s: s["driver"])
+            assert (state["drives"], state["may_drive"]) == (False, True)
+            await second.say("hand", **GRIP)
+            assert "watching" in await second.told("refused")
+            assert served.robot.hands == []
+            await second.say("drive")
+            await second.told("state", lambda s: s["drives"])
+            await second.say("hand", **GRIP)
+            await becomes(lambda: served.robot.hands and served.robot.hands[-1][1])
+            await first.say("hand", **GRIP)
+            assert "watching" in await first.told("refused")
+
+    run(story)
+
+
+def test_curves_are_told_anew_when_an_episode_of_before_has_changed(served: Served) -> None:
+    async def story() -> None:
+        async with browser(served) as mine, page(served, mine) as driver:
+            assert (await driver.told("episodes"))[0]["success"] == 1
+            changed = [{"index": 0, "success": 0, "human": 0.5, "steps": 9}] * 2
+            served.robot.episodes = lambda: changed  # type: ignore[method-assign]
+            served.robot.shown = served.robot.shown | {"news_of_episodes": 3}
+            assert await driver.told("episodes", lambda told: told == changed)
+
+    run(story)

@@ -20,7 +20,7 @@ Story = Callable[[Callable[[str], object], io.StringIO], Coroutine[Any, Any, Non
 STATE = {
     **{"mode": "human", "cause": "", "blockers": "", "device": "spacemouse", "coach": "Let go sooner."},
     **{"episode": {"step": 31, "seconds": 3.14}, "loop": {"commanded_ms": {"p99": 2.5}}, "duty": {"human": 1.0}},
-    "known_episodes": 2,
+    "news_of_episodes": 2,
 }
 
 
@@ -124,3 +124,17 @@ def test_a_link_that_was_used_and_a_console_that_is_gone_are_said(served: Served
 def test_without_a_terminal_it_says_what_to_do() -> None:
     with pytest.raises(RobotError, match=r"needs a terminal; open the link in a browser"):
         show("http://console.test/?link=once")
+
+
+def test_what_the_session_answers_is_shown_and_what_it_said_before_is_not(served: Served) -> None:
+    served.robot.shown |= {"told": {"number": 4, "text": "An old answer."}}
+
+    async def story(type_: Callable[[str], None], screen: io.StringIO) -> None:
+        await becomes(lambda: served.robot.hands)
+        type_("u")
+        await becomes(lambda: not served.robot.said.empty())
+        served.robot.shown = served.robot.shown | {"told": {"number": 5, "text": "Taken back."}}
+        await becomes(lambda: "Taken back." in screen.getvalue())
+        assert "An old answer." not in screen.getvalue()
+
+    at_terminal(served, story)
