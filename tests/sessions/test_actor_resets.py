@@ -19,7 +19,7 @@ from robot.nodes.stops import Stop
 from robot.store import StoreReader
 from robot.types import Decision, Outcome
 from sessions import build
-from sessions.actor import STOPS_IN_A_ROW, Actor
+from sessions.actor import STOPS_IN_A_ROW, UNDO_S, Actor
 from sessions.phases import PHASES
 from sessions.run import Run
 from sessions.run_config import RunConfig
@@ -124,7 +124,7 @@ def test_in_simulated_time_nothing_passes_by_itself(monkeypatch: pytest.MonkeyPa
 
 def test_a_fault_is_waited_for_where_somebody_can_clear_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     robot = played(monkeypatch, tmp_path, late_resets=1, looks=20, console=CONSOLE)
-    assert robot.idled_s == pytest.approx(2.0)
+    assert robot.idled_s == pytest.approx(2.0 + UNDO_S)
     assert len(StoreReader.open(tmp_path / "demos.zarr")) == 1
 
 
