@@ -68,15 +68,12 @@ class EpisodeBuffer:
         """Take in that an online episode, which may be here, ended otherwise than it was said at first."""
         if (number := self._numbers.get(episode.index)) is None:
             return
-        first, length = self._rows.extent(number)
+        length = self._rows.extent(number)[1]
         reward = self._label(episode)[:length]
         to_go = np.append(returns_to_go(reward, self._gamma), np.float32(0.0))
         # where nobody saw what followed the last step its value does not count
         self._rows.amend(number, reward, not episode.is_terminated and episode.has_final, to_go=to_go)
-        pool = self._pools["success"]
-        others = pool[(pool < first) | (pool >= first + length)]
-        added = np.arange(first, first + length if episode.is_success else first)
-        self._pools["success"] = np.concatenate([others, added])
+        self._pools["success"] = self._rows.regrouped(self._pools["success"], number, episode.is_success)
 
     def fresh(self) -> EpisodeBuffer:
         """Return an empty buffer that sees, labels and standardises alike."""

@@ -31,8 +31,6 @@ from sessions.run import Run
 
 STOPS_IN_A_ROW = 5
 """So many episodes (or resets) stopped one after the other are no accident."""
-
-
 UNDO_S = 3.0
 """So long the last episode of a phase may be taken back, where there is a console to do that on."""
 WELL_S = 0.5

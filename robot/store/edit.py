@@ -18,7 +18,7 @@ from robot.errors import StoreError
 from robot.store.builder import StoreBuilder
 from robot.store.disk import disk_errors
 from robot.store.lock import locked
-from robot.store.remarks import ENDS, Remark, end_of, ended
+from robot.store.remarks import ENDS, Remark, end_of
 from robot.store.schema import END_FLAGS
 from robot.store.tables import JOURNAL, Tables, decode_attributes, require_same_robot
 
@@ -60,9 +60,7 @@ def read_whole(tables: Tables, index: int) -> Whole:
     tables.remarks.refresh()
     attributes = decode_attributes(columns["attributes"][0])
     flags = {flag: bool(columns[flag][0]) for flag in END_FLAGS}
-    end = tables.remarks.ends.get(index, "")
-    if end and end != (before := end_of(flags)):
-        flags, attributes = ended(flags, end), attributes | {"relabelled_from": before}
+    flags, attributes = tables.remarks.amended(index, flags, attributes)
     for flag in END_FLAGS:
         steps[flag][-1] = flags[flag]
     final = None

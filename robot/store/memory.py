@@ -86,13 +86,10 @@ class Memory:
         if episode.index not in self._kept:
             return
         number = self._kept.index(episode.index)
-        first, length = self.rows.extent(number)
+        length = self.rows.extent(number)[1]
         continues = not episode.is_terminated and episode.has_final
         self.rows.amend(number, self._label(episode)[:length], continues)
-        rows = self.pool("success")
-        others = rows[(rows < first) | (rows >= first + length)]
-        added = np.arange(first, first + length if episode.is_success else first)
-        self._pools["success"] = [np.concatenate([others, added])]
+        self._pools["success"] = [self.rows.regrouped(self.pool("success"), number, episode.is_success)]
 
     def _put_images(self, key: str, image_rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         data, final = self._reader.image_chunks(key)

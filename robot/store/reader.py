@@ -13,7 +13,6 @@ from robot.specs import RobotSpec
 from robot.store.chunks import Chunks
 from robot.store.disk import disk_errors
 from robot.store.episode import Episode
-from robot.store.remarks import end_of, ended
 from robot.store.schema import END_FLAGS
 from robot.store.tables import Tables, decode_attributes, require_same_robot
 
@@ -123,9 +122,7 @@ class StoreReader:
         }
         final = {name: self._rows("final", name, index, index + 1)[0] for name in FINAL_NAMES}
         attributes = decode_attributes(self._rows("episodes", "attributes", index, index + 1)[0])
-        end = self._tables.remarks.ends.get(index, "")
-        if end and end != (before := end_of(flags)):
-            flags, attributes = ended(flags, end), attributes | {"relabelled_from": before}
+        flags, attributes = self._tables.remarks.amended(index, flags, attributes)
         seed = int(self._rows("episodes", "seed", index, index + 1)[0])
         return Episode(
             index=index,

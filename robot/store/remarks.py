@@ -22,6 +22,8 @@ ENDS: Mapping[str, tuple[str, ...]] = {
 }
 """How an episode may end, and the flags that say so."""
 
+Value = str | int | float
+"""Of an episode's attribute."""
 KINDS = ("mark", "note", "end")
 MOST_CHARACTERS = 2000
 
@@ -111,6 +113,16 @@ class Remarks:
         if remark.kind == "end":
             self.ends[remark.episode] = remark.text
 
+    def amended(
+        self, episode: int, flags: Mapping[str, Any], attributes: Mapping[str, Value]
+    ) -> tuple[dict[str, Any], dict[str, Value]]:
+        """Return the flags and attributes of an episode as it ended after all, as of the last `refresh`."""
+        end, before = self.ends.get(episode, ""), end_of(flags)
+        if end in ("", before):
+            return dict(flags), dict(attributes)
+        found = {name: name in ENDS[end] if name in END_FLAGS else value for name, value in flags.items()}
+        return found, {**attributes, "relabelled_from": before}
+
     def of(self, episode: int) -> tuple[Remark, ...]:
         """Return what was said of an episode, as of the last `refresh`."""
         return tuple(remark for remark in self._said if remark.episode == episode)
@@ -128,11 +140,6 @@ class Remarks:
             os.truncate(self._file, whole)  # what death tore
         with self._file.open("ab") as file:
             file.write(line + b"\n")
-
-
-def ended(flags: Mapping[str, Any], end: str) -> dict[str, Any]:
-    """Return flags by name, those of `END_FLAGS` as `end` has them."""
-    return {name: name in ENDS[end] if name in END_FLAGS else value for name, value in flags.items()}
 
 
 def end_of(flags: Mapping[str, Any]) -> str:

@@ -124,6 +124,12 @@ class EpisodeRows:
         start = int(self._starts[episode])
         return start, int(self.column("end")[start]) - start
 
+    def regrouped(self, pool: NDArray[np.int64], episode: int, is_in: bool) -> NDArray[np.int64]:
+        """Return a pool of rows with, or without, all transitions of the episode that was added as number `episode`."""
+        first, length = self.extent(episode)
+        others = pool[(pool < first) | (pool >= first + length)]
+        return np.concatenate([others, np.arange(first, first + length if is_in else first)])
+
     def windows(self, first: NDArray[np.int64], n: int, gamma: float) -> Windows:
         """Return the windows of up to `n` steps that begin at rows `first` (B,).
 

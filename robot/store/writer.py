@@ -98,8 +98,7 @@ class StoreWriter(StepSink):
         Raises:
             StoreError: one is running, the writer is closed, the attributes do not fit, or the disk is full.
         """
-        if self._lock.is_free:
-            raise StoreError(f"The writer of {self._tables.path} is closed; open a new one.")
+        self._require_open()
         if self._journal is not None:
             raise StoreError("An episode is running; commit or discard it before the next begins.")
         if not -(2**63) <= episode_seed < 2**63:
@@ -217,8 +216,7 @@ class StoreWriter(StepSink):
             StoreError: the writer is closed, there is no such episode, an end is said of one that has none yet, or the
                 disk is full.
         """
-        if self._lock.is_free:
-            raise StoreError(f"The writer of {self._tables.path} is closed; open a new one.")
+        self._require_open()
         most = self.count - 1 if remark.kind == "end" else self.count
         if not remark.episode <= most:
             raise StoreError(f"{self._tables.path} has {self.count} episodes; nothing can be said of {remark.episode}.")
@@ -239,6 +237,10 @@ class StoreWriter(StepSink):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _require_open(self) -> None:
+        if self._lock.is_free:
+            raise StoreError(f"The writer of {self._tables.path} is closed; open a new one.")
 
     def _running(self) -> JournalWriter:
         if self._journal is None:

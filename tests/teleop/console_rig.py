@@ -31,13 +31,14 @@ class Robot:
         self.hands: list[tuple[tuple[float, ...], frozenset[str]]] = []
         self.said: queue.Queue[tuple[str, str]] = queue.Queue()
         self.stops = self.clears = 0
+        self.known: list[dict[str, Any]] = [{"index": 0, "success": 1, "human": 0.5, "steps": 9}] * 2
         self.shown: dict[str, Any] = {"mode": "ready", "news_of_episodes": 2}
 
     def view(self) -> dict[str, Any]:
         return dict(self.shown)
 
     def episodes(self) -> list[dict[str, Any]]:
-        return [{"index": 0, "success": 1, "human": 0.5, "steps": 9}] * 2
+        return self.known
 
     def picture(self, camera: str) -> tuple[int, NDArray[np.uint8]] | None:
         assert camera in ("front", "wrist")
